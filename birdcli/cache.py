@@ -1,0 +1,304 @@
+"""Answers of earlier runs and validators of URLs, on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import sqlite3
+import stat
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import diskcache
+
+from birdcli.cache_values import (
+    decode_answer,
+    decode_validators,
+    encode_answer,
+    encode_validators,
+)
+from birdcli.plain_disk import PlainDisk, unseal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from birdcli.items import CachedAnswer
+    from birdcli.validators import Validators
+
+T = TypeVar("T")
+
+_LOG: Final = logging.getLogger(__name__)
+
+_DATABASE: Final = "cache.db"
+_DATABASE_FILES: Final = (_DATABASE, f"{_DATABASE}-wal", f"{_DATABASE}-shm")
+_LOCK_TIMEOUT_S: Final = 5.0
+_PENDING_WRITES: Final = 256
+
+# All of them, so that what the file says does not count.
+_SETTINGS: Final = {**diskcache.DEFAULT_SETTINGS, "eviction_policy": "least-recently-stored"}
+_KNOWN_SETTINGS: Final = frozenset({*_SETTINGS, "count", "size", "hits", "misses"})
+_TABLES: Final = frozenset({"Cache", "Settings"})
+_TABLES_QUERY: Final = (
+    "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite_%'"
+)
+_TEXT_SETTINGS: Final = frozenset({"eviction_policy", "sqlite_journal_mode"})
+
+
+class _ForeignFolderError(Exception):
+    """The folder is not ours to use."""
+
+
+class _ForeignFileError(Exception):
+    """The file is no cache of birdcli's."""
+
+
+@dataclass(frozen=True, slots=True)
+class CacheInfo:
+    """What is in a cache.
+
+    Attributes:
+        folder: Where it is.
+        entries: Answers and validators.
+        bytes: What they take on disk.
+    """
+
+    folder: Path
+    entries: int
+    bytes: int
+
+
+class Answers:
+    """Answers of one model with its preprocessing and labels; implements `AnswerCache`."""
+
+    def __init__(self, cache: Cache, fingerprint: str) -> None:
+        """Keeps to the answers of `fingerprint`, which names all that changes answers."""
+        self._cache = cache
+        self._prefix = f"answer/{hashlib.sha256(fingerprint.encode()).hexdigest()}/"
+
+    def get(self, sha256: str) -> CachedAnswer | None:
+        """Returns the answer for these encoded bytes, or None."""
+        data = self._cache.read(self._prefix + sha256)
+        return None if data is None else decode_answer(data, sha256)
+
+    def put(self, sha256: str, answer: CachedAnswer) -> None:
+        """Keeps an answer."""
+        self._cache.write(self._prefix + sha256, encode_answer(answer))
+
+
+class StoredValidators:
+    """Validators by URL; implements `ValidatorStore`. URLs are hashed, they may hold secrets."""
+
+    def __init__(self, cache: Cache) -> None:
+        """Belongs to `cache`."""
+        self._cache = cache
+
+    def get(self, url: str) -> Validators | None:
+        """Returns what is known about a URL, or None."""
+        data = self._cache.read(self._key(url))
+        return None if data is None else decode_validators(data)
+
+    def put(self, url: str, validators: Validators) -> None:
+        """Keeps validators."""
+        self._cache.write(self._key(url), encode_validators(validators))
+
+    def _key(self, url: str) -> str:
+        return f"url/{hashlib.sha256(url.encode(errors='surrogatepass')).hexdigest()}"
+
+
+class Cache:
+    """One folder with an SQLite file; for any thread.
+
+    Whatever is wrong with it costs one warning, after which it is empty and stays so.
+    """
+
+    def __init__(self, folder: Path, *, size_limit: int) -> None:
+        """Use `open_cache`.
+
+        Args:
+            folder: Made if missing, for this user alone.
+            size_limit: Bytes on disk, about, beyond which the oldest entries go.
+        """
+        self.folder = folder
+        self.validators = StoredValidators(self)
+        self._size_limit = size_limit
+        # diskcache opens a connection per thread and closes only that of the caller.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="birdcli-cache")
+        self._writes = threading.Semaphore(_PENDING_WRITES)
+        self._lock = threading.Lock()
+        self._closed = False
+        self._warned = False
+        self._database: Any = None
+        self._submit(self._open, None).result()
+
+    def answers(self, fingerprint: str) -> Answers:
+        """Returns the answers that belong to a fingerprint.
+
+        Args:
+            fingerprint: Names everything that changes answers: model, preprocessing, precision,
+                labels.
+        """
+        return Answers(self, fingerprint)
+
+    def read(self, key: str) -> bytes | None:
+        """Returns the value under a key, or None if there is none or it is damaged."""
+        return self._submit(lambda: self._read_now(key), None).result()
+
+    def write(self, key: str, value: bytes) -> None:
+        """Keeps a value under a key, soon: nobody waits for the disk, and later reads see it."""
+        self._writes.acquire()
+        work = self._submit(lambda: self._write_now(key, value), None)
+        work.add_done_callback(lambda _: self._writes.release())
+
+    def info(self) -> CacheInfo:
+        """Returns how much is in the cache; nothing if it cannot be used."""
+        return self._submit(self._info_now, CacheInfo(self.folder, 0, 0)).result()
+
+    def clear(self) -> int:
+        """Removes every entry, also those of a damaged file.
+
+        Returns:
+            How many were removed, as far as they could be counted.
+        """
+        return self._submit(self._clear_now, 0).result()
+
+    def close(self) -> None:
+        """Finishes what is being written and closes the file; the cache is empty from then on."""
+        with self._lock:
+            if not self._closed:
+                self._thread.submit(self._close_now)
+                self._closed = True
+        self._thread.shutdown()
+
+    def _submit(self, work: Callable[[], T], otherwise: T) -> Future[T]:
+        with self._lock:
+            if not self._closed:
+                return self._thread.submit(self._guarded, work, otherwise)
+        nothing: Future[T] = Future()
+        nothing.set_result(otherwise)
+        return nothing
+
+    def _guarded(self, work: Callable[[], T], otherwise: T) -> T:
+        try:
+            return work()
+        # Over a damaged or planted file diskcache raises anything, such as TypeError from adding
+        # up columns, and a cache must never cost an image.
+        except Exception as err:  # noqa: BLE001
+            self._close_now()
+            if not self._warned:
+                self._warned = True
+                _LOG.warning("The cache %s is not used: %s", self.folder, _reason(err))
+            return otherwise
+
+    def _open(self) -> None:
+        _make_private(self.folder)
+        _check_database(self.folder / _DATABASE)
+        self._database = diskcache.Cache(
+            str(self.folder),
+            timeout=_LOCK_TIMEOUT_S,
+            disk=PlainDisk,
+            **{**_SETTINGS, "size_limit": self._size_limit},
+        )
+
+    def _read_now(self, key: str) -> bytes | None:
+        if self._database is None:
+            return None
+        sealed = self._database.get(key)
+        return None if sealed is None else unseal(key, sealed)
+
+    def _write_now(self, key: str, value: bytes) -> None:
+        if self._database is not None:
+            self._database.set(key, value)
+
+    def _info_now(self) -> CacheInfo:
+        if self._database is None:
+            return CacheInfo(self.folder, 0, 0)
+        return CacheInfo(self.folder, len(self._database), self._database.volume())
+
+    def _clear_now(self) -> int:
+        if self._database is None:
+            try:
+                self._open()
+            except (_ForeignFileError, sqlite3.DatabaseError) as err:
+                if isinstance(err, sqlite3.OperationalError):  # locked or read-only, not damaged
+                    raise
+                for name in _DATABASE_FILES:
+                    (self.folder / name).unlink(missing_ok=True)
+                self._open()
+        return int(self._database.clear())
+
+    def _close_now(self) -> None:
+        database, self._database = self._database, None
+        if database is not None:
+            with suppress(sqlite3.Error):
+                database.close()
+
+
+def open_cache(folder: Path, *, size_limit: int) -> Cache:
+    """Opens the cache in a folder; one that cannot be used warns once and is empty.
+
+    Args:
+        folder: Made if missing, with mode 0700.
+        size_limit: Bytes on disk, about, beyond which the oldest entries go.
+    """
+    return Cache(folder, size_limit=size_limit)
+
+
+def _make_private(folder: Path) -> None:
+    """Makes the folder, or sees that it is ours, before diskcache touches it."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if os.name == "nt":  # the user's profile is private already, and modes mean nothing
+        return
+    status = folder.stat()
+    if status.st_uid != os.geteuid():
+        raise _ForeignFolderError("it belongs to another user")
+    entries = {entry.name for entry in folder.iterdir()}
+    if entries and _DATABASE not in entries:
+        raise _ForeignFolderError("the folder holds other files")
+    mode = stat.S_IMODE(status.st_mode)
+    if mode & 0o022 and entries:
+        raise _ForeignFolderError("other users could have written to it")
+    if mode != 0o700:
+        folder.chmod(0o700)
+
+
+def _check_database(path: Path) -> None:
+    """Sees that a file is a cache and not locked, before diskcache believes it.
+
+    diskcache runs `PRAGMA` with names and sets attributes of itself from the rows it finds, and
+    waits up to a minute per statement for a lock while it opens.
+    """
+    connection = sqlite3.connect(path, timeout=_LOCK_TIMEOUT_S, isolation_level=None)
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        tables = {name for (name,) in connection.execute(_TABLES_QUERY)}
+        if not tables <= _TABLES:
+            raise _ForeignFolderError(f"its {_DATABASE} belongs to another program")
+        rows = []
+        if "Settings" in tables:
+            rows = connection.execute("SELECT key, value FROM Settings").fetchall()
+        connection.execute("ROLLBACK")
+    finally:
+        connection.close()
+    for key, value in rows:
+        if key in _TEXT_SETTINGS:
+            known = value == _SETTINGS[key]
+        else:
+            known = key in _KNOWN_SETTINGS and type(value) is int
+        if not known:
+            raise _ForeignFileError
+
+
+def _reason(err: Exception) -> str:
+    if isinstance(err, diskcache.Timeout):
+        return "another program keeps it locked"
+    if isinstance(err, OSError):
+        return err.strerror or type(err).__name__
+    if isinstance(err, (_ForeignFolderError, sqlite3.OperationalError)):
+        return str(err)
+    return "its file is damaged; `birdcli cache clear` begins a new one"

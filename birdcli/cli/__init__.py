@@ -1,0 +1,1 @@
+"""The command line: flags to settings, errors to exit codes."""

@@ -1,0 +1,50 @@
+"""The commands, and the way into them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from birdcli import __version__
+from birdcli.cli import cache, classify, registry
+
+app = typer.Typer(
+    name="birdcli",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "BIRDCLI"},
+)
+app.command("classify")(classify.classify)
+app.add_typer(registry.app, name="registry")
+app.add_typer(cache.app, name="cache")
+
+
+def _print_version(wanted: bool) -> None:  # Typer's signature of a callback
+    if wanted:
+        typer.echo(f"birdcli {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def birdcli(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Names the bird in a picture, for one picture or ten million.
+
+    Records go to standard output: a table on a terminal, JSON lines in a pipe or a file. What
+    people read (progress, summary, errors) goes to standard error.
+
+    Every option can also be set in the environment, such as BIRDCLI_CLASSIFY_TOP_K=5.
+    BIRDCLI_HOME moves models and caches.
+    """
+
+
+def main() -> None:
+    """Runs the command line."""
+    app()

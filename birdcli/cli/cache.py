@@ -1,0 +1,53 @@
+"""`birdcli cache`: what the result cache holds."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from birdcli.cli.context import home_folder, reports_errors
+
+app = typer.Typer(no_args_is_help=True, help="Look into or clear the cache of earlier answers.")
+
+CacheFolder = Annotated[
+    Path | None, typer.Option("--cache-dir", help="The cache's folder.", show_default=False)
+]
+
+
+def default_cache_folder() -> Path:
+    """Returns the cache below the home folder."""
+    return home_folder() / "cache"
+
+
+@app.command()
+@reports_errors
+def info(
+    cache_dir: CacheFolder = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show how many answers are kept, and how much room they take."""
+    from birdcli.cache import open_cache
+
+    folder = cache_dir or default_cache_folder()
+    cache = open_cache(folder)
+    found = cache.info()
+    cache.close()
+    if as_json:
+        fields = {"folder": str(folder), "entries": found.entries, "bytes": found.bytes}
+        typer.echo(json.dumps(fields))
+    else:
+        typer.echo(f"{folder}: {found.entries:,} entries, {found.bytes / 1e6:,.1f} MB")
+
+
+@app.command()
+@reports_errors
+def clear(cache_dir: CacheFolder = None) -> None:
+    """Forget all earlier answers."""
+    from birdcli.cache import open_cache
+
+    cache = open_cache(cache_dir or default_cache_folder())
+    cache.clear()
+    cache.close()

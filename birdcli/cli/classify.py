@@ -1,0 +1,238 @@
+"""`birdcli classify`: flags to settings."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from birdcli.cli.context import reports_errors
+from birdcli.cli.values import (
+    parse_allowance,
+    parse_auto,
+    parse_bytes,
+    parse_pixels,
+    parse_shard,
+)
+from birdcli.errors import ErrorCode, UsageError
+from birdcli.models.precision import Precision
+from birdcli.settings import FetchSettings, ListSettings
+
+_INPUT, _MODEL, _DOWNLOAD = "Input", "Model", "Download"
+_CACHE, _OUTPUT, _OBSERVE = "Cache", "Output", "Observe"
+
+
+class OutputFormat(StrEnum):
+    """How records are written."""
+
+    AUTO = "auto"
+    JSONL = "jsonl"
+    CSV = "csv"
+    TABLE = "table"
+
+
+class LogLevel(StrEnum):
+    """How much is logged on stderr."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@reports_errors
+def classify(
+    inputs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[INPUTS]...",
+            help="URLs, files, folders (searched for images), or - for a list on stdin.",
+            show_default=False,
+        ),
+    ] = None,
+    *,
+    from_file: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--from-file",
+            "-f",
+            metavar="PATH",
+            help="A list of inputs: lines, .csv, .tsv or .jsonl, also .gz; - is stdin. Repeatable.",
+            rich_help_panel=_INPUT,
+            show_default=False,
+        ),
+    ] = None,
+    url_field: Annotated[
+        str, typer.Option(help="Column with the URL or path.", rich_help_panel=_INPUT)
+    ] = "url",
+    id_field: Annotated[
+        str, typer.Option(help="Column copied into the record.", rich_help_panel=_INPUT)
+    ] = "id",
+    null: Annotated[
+        bool,
+        typer.Option("--null", "-0", help="Lists are NUL-separated.", rich_help_panel=_INPUT),
+    ] = False,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            metavar="I/N", help="Only inputs with index % N == I.", rich_help_panel=_INPUT
+        ),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            "-m",
+            metavar="NAME|NAME@VERSION|ALIAS",
+            help="Which model.",
+            rich_help_panel=_MODEL,
+            show_default="production",
+        ),
+    ] = None,
+    top_k: Annotated[
+        int,
+        typer.Option("--top-k", "-k", min=1, help="Guesses per picture.", rich_help_panel=_MODEL),
+    ] = 3,
+    precision: Annotated[
+        Precision,
+        typer.Option(
+            help="reference runs the untouched module; auto is float32.", rich_help_panel=_MODEL
+        ),
+    ] = Precision.AUTO,
+    batch_size: Annotated[
+        str, typer.Option(metavar="N|auto", help="Images per batch.", rich_help_panel=_MODEL)
+    ] = "auto",
+    threads: Annotated[
+        str, typer.Option(metavar="N|auto", help="CPUs to use.", rich_help_panel=_MODEL)
+    ] = "auto",
+    concurrency: Annotated[
+        int, typer.Option(min=1, help="Downloads at once.", rich_help_panel=_DOWNLOAD)
+    ] = 128,
+    per_host: Annotated[
+        int, typer.Option(min=1, help="Downloads at once per host.", rich_help_panel=_DOWNLOAD)
+    ] = 8,
+    timeout: Annotated[
+        float, typer.Option(help="Seconds for one attempt.", rich_help_panel=_DOWNLOAD)
+    ] = 15.0,
+    deadline: Annotated[
+        float,
+        typer.Option(help="Seconds for one input, retries included.", rich_help_panel=_DOWNLOAD),
+    ] = 45.0,
+    retries: Annotated[
+        int, typer.Option(min=0, help="Further attempts.", rich_help_panel=_DOWNLOAD)
+    ] = 3,
+    max_bytes: Annotated[
+        str, typer.Option(metavar="SIZE", help="Largest file.", rich_help_panel=_DOWNLOAD)
+    ] = "64MB",
+    max_pixels: Annotated[
+        str, typer.Option(metavar="SIZE", help="Largest picture.", rich_help_panel=_DOWNLOAD)
+    ] = "200MP",
+    cache: Annotated[
+        bool,
+        typer.Option(
+            "--cache/--no-cache", help="Reuse answers of earlier runs.", rich_help_panel=_CACHE
+        ),
+    ] = True,
+    cache_dir: Annotated[
+        Path | None,
+        typer.Option(
+            help="The cache's folder.", rich_help_panel=_CACHE, show_default="below BIRDCLI_HOME"
+        ),
+    ] = None,
+    cache_size: Annotated[
+        str, typer.Option(metavar="SIZE", help="Room for the cache.", rich_help_panel=_CACHE)
+    ] = "2GB",
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="Write records to a file, as JSON lines unless --format says else.",
+            rich_help_panel=_OUTPUT,
+            show_default="stdout",
+        ),
+    ] = None,
+    fresh: Annotated[
+        bool,
+        typer.Option("--fresh", help="Replace an existing --output.", rich_help_panel=_OUTPUT),
+    ] = False,
+    output_format: Annotated[
+        OutputFormat,
+        typer.Option(
+            "--format",
+            help="auto: a table on a terminal, JSON lines elsewhere.",
+            rich_help_panel=_OUTPUT,
+        ),
+    ] = OutputFormat.AUTO,
+    ordered: Annotated[
+        bool,
+        typer.Option(
+            "--ordered/--unordered", help="Records in input order.", rich_help_panel=_OUTPUT
+        ),
+    ] = True,
+    max_failures: Annotated[
+        str,
+        typer.Option(
+            metavar="N|P%",
+            help="Inputs that may fail before the exit code is 4.",
+            rich_help_panel=_OUTPUT,
+        ),
+    ] = "0",
+    progress: Annotated[
+        bool,
+        typer.Option(
+            "--progress/--no-progress", help="A bar on a terminal.", rich_help_panel=_OBSERVE
+        ),
+    ] = True,
+    log_level: Annotated[
+        LogLevel, typer.Option(help="Log on stderr.", rich_help_panel=_OBSERVE)
+    ] = LogLevel.WARNING,
+) -> int:
+    """Name the birds in pictures: three best species each, best first.
+
+    One record per input, whatever happens: a failed one carries an error with a stable code. The
+    exit code is 0 when all were classified, 4 when more failed than --max-failures allows, 2 for
+    wrong usage, 3 for a model that cannot be trusted, 5 when records cannot be written.
+    """
+    from birdcli.cli.run import RunOptions, run_classify
+
+    if not inputs and not from_file:
+        raise UsageError(
+            ErrorCode.USAGE_NO_INPUT,
+            "no input",
+            hint="birdcli classify URL|FILE|FOLDER…, or birdcli classify --from-file LIST",
+        )
+    options = RunOptions(
+        inputs=tuple(inputs or ()),
+        lists=tuple(from_file or ()),
+        list_settings=ListSettings(
+            url_field=url_field, id_field=id_field, null_separated=null, shard=parse_shard(shard)
+        ),
+        model=model,
+        top_k=top_k,
+        precision=precision,
+        batch_size=parse_auto(batch_size, "--batch-size"),
+        threads=parse_auto(threads, "--threads"),
+        fetch=FetchSettings(
+            concurrency=concurrency,
+            per_host=per_host,
+            timeout_s=timeout,
+            deadline_s=deadline,
+            retries=retries,
+            max_bytes=parse_bytes(max_bytes, "--max-bytes"),
+        ),
+        max_pixels=parse_pixels(max_pixels, "--max-pixels"),
+        cache_folder=cache_dir if cache else None,
+        use_cache=cache,
+        cache_bytes=parse_bytes(cache_size, "--cache-size"),
+        output=output,
+        fresh=fresh,
+        output_format=output_format.value,
+        ordered=ordered,
+        allowance=parse_allowance(max_failures),
+        progress=progress,
+        log_level=log_level.value,
+    )
+    return run_classify(options)

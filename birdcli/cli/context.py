@@ -1,0 +1,107 @@
+"""What commands share: the home folder, the registry, the user, errors as exit codes."""
+
+from __future__ import annotations
+
+import functools
+import getpass
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, ParamSpec
+
+import typer
+
+from birdcli.errors import BirdError, ErrorCode, OutputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from birdcli.registry import Registry
+
+P = ParamSpec("P")
+
+EXIT_INTERRUPTED = 130
+EXIT_TERMINATED = 143
+EXIT_READER_GONE = 141
+# Where several apply, the first of these wins.
+_PRECEDENCE = (5, 3, 2, 4)
+
+
+def home_folder() -> Path:
+    """Returns the folder of all state: `BIRDCLI_HOME`, or the platform's user data folder."""
+    named = os.environ.get("BIRDCLI_HOME")
+    if named:
+        return Path(named).expanduser()
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("birdcli", appauthor=False))
+
+
+def open_registry() -> Registry:
+    """Returns the registry of the home folder."""
+    from birdcli.registry import Registry, load_builtin_manifest
+
+    return Registry(home_folder(), load_builtin_manifest())
+
+
+def user_name() -> str:
+    """Returns the user's login name, for the history."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        return f"uid {os.getuid()}" if hasattr(os, "getuid") else "unknown"
+
+
+def print_error(error: BirdError) -> None:
+    """Prints an error and its hint on stderr."""
+    typer.echo(f"birdcli: error[{error.code}]: {error.message}", err=True)
+    if error.hint:
+        typer.echo(f"  hint: {error.hint}", err=True)
+
+
+def _leaf_errors(group: BaseExceptionGroup[BirdError]) -> list[BirdError]:
+    errors: list[BirdError] = []
+    for error in group.exceptions:
+        errors += _leaf_errors(error) if isinstance(error, BaseExceptionGroup) else [error]
+    return errors
+
+
+def _report(errors: list[BirdError]) -> int:
+    if any(isinstance(e, OutputError) and e.code is ErrorCode.OUTPUT_CLOSED for e in errors):
+        return EXIT_READER_GONE  # quietly, as `head` and `grep -q` expect
+    code = min((error.exit_code for error in errors), key=_PRECEDENCE.index)
+    for error in errors:
+        if error.exit_code == code:
+            print_error(error)
+            break
+    return code
+
+
+def reports_errors(command: Callable[P, int | None]) -> Callable[P, None]:
+    """Makes a command print our errors and leave with their exit codes; bugs keep a traceback."""
+
+    @functools.wraps(command)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> None:
+        errors: list[BirdError] = []
+        code = 0
+        try:
+            code = command(*args, **kwargs) or 0
+        except* BirdError as group:
+            errors = _leaf_errors(group)
+        except* KeyboardInterrupt:
+            code = EXIT_INTERRUPTED
+        except* BrokenPipeError:
+            silence_stdout()
+            code = EXIT_READER_GONE
+        if errors:
+            code = _report(errors)
+        raise typer.Exit(code)
+
+    return wrapper
+
+
+def silence_stdout() -> None:
+    """Keeps Python from complaining about the closed pipe when it flushes at its end."""
+    descriptor = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(descriptor, sys.stdout.fileno())
+    os.close(descriptor)

@@ -1,0 +1,71 @@
+"""Which model answers when nobody chose one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from birdcli.cli.installing import install_tools, print_line
+from birdcli.errors import ErrorCode, ModelError
+from birdcli.registry import PRODUCTION
+
+if TYPE_CHECKING:
+    from typing import IO
+
+    from birdcli.manifest import ModelVersion
+    from birdcli.registry import Registry
+
+DEFAULT_MODEL = "aiy-birds-v1@1"
+OFFLINE_MODEL = "imagenet-birds@1"
+
+
+def choose_model(
+    registry: Registry, reference: str | None, *, terminal: bool, people: IO[str]
+) -> ModelVersion:
+    """Returns an installed version, installing it first where that is what the user expects.
+
+    Args:
+        registry: The local models.
+        reference: What `--model` says, or None.
+        terminal: Whether a person reads the records: only then another model may step in, because
+            nobody pipes the answers of a surprise into a data set.
+        people: Where to say what is happening.
+
+    Raises:
+        ModelError: ``model.not_found``, ``model.download_failed`` and whatever installing raises.
+    """
+    if reference is not None or PRODUCTION in registry.load().aliases:
+        return _installed(registry, reference or PRODUCTION, people)
+    try:
+        return _installed(registry, DEFAULT_MODEL, people)
+    except ModelError as err:
+        unreachable = dict(err.details).get("unreachable") is True
+        if err.code is not ErrorCode.MODEL_DOWNLOAD_FAILED or not (terminal and unreachable):
+            raise
+        print_line(
+            people,
+            "birdcli: the model hub cannot be reached, so imagenet-birds answers: it knows 59 "
+            "kinds of birds, aiy-birds-v1 knows 964",
+        )
+        return _installed(registry, OFFLINE_MODEL, people)
+
+
+def _installed(registry: Registry, reference: str, people: IO[str]) -> ModelVersion:
+    from birdcli.models.install import SourceOverrides, install
+
+    version = registry.resolve(reference)
+    if version.installed:
+        return version
+    try:
+        return install(registry, version, SourceOverrides(), install_tools(people))
+    except ModelError as err:
+        if err.code is not ErrorCode.MODEL_DOWNLOAD_FAILED:
+            raise
+        raise ModelError(
+            err.code,
+            err.message,
+            hint=f"Get the archive elsewhere: birdcli registry pull {version.id} --from PATH "
+            "--labels PATH --names PATH\n        or do without a network: "
+            f"birdcli classify --model {OFFLINE_MODEL.partition('@')[0]} …"
+            + (f"\n        {err.hint}" if err.hint else ""),
+            **dict(err.details),
+        ) from err

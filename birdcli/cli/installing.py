@@ -1,0 +1,76 @@
+"""Installing and proving versions from a command: downloads, credentials, messages."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from birdcli.cli.context import user_name
+from birdcli.host import usable_cpus
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+    from typing import IO
+
+    from birdcli.manifest import Evidence, ModelVersion
+    from birdcli.models.install import InstallTools
+    from birdcli.registry import Registry
+
+
+def install_tools(people: IO[str]) -> InstallTools:
+    """Returns what an installation needs, with messages for people on `people`."""
+    from birdcli.models.install import InstallTools
+
+    def download(sources: Sequence[str], destination: Path) -> str:
+        from birdcli.credentials import load_credentials
+        from birdcli.models.download import DownloadSettings, download_first
+
+        return download_first(
+            sources,
+            destination,
+            DownloadSettings(),
+            credentials=load_credentials(
+                netrc=os.environ.get("NETRC"),
+                kaggle_username=os.environ.get("KAGGLE_USERNAME"),
+                kaggle_key=os.environ.get("KAGGLE_KEY"),
+            ),
+        )
+
+    return InstallTools(
+        download=download,
+        say=lambda text: print_line(people, f"birdcli: {text} …"),
+        warn=lambda text: print_line(people, f"birdcli: warning: {text}"),
+        who=user_name(),
+        threads=usable_cpus(),
+    )
+
+
+def print_line(people: IO[str], text: str) -> None:
+    """Writes one line for people."""
+    people.write(f"{text}\n")
+    people.flush()
+
+
+def prove(registry: Registry, version: ModelVersion) -> Evidence:
+    """Hashes a version, runs its golden outputs on this host and returns the proof.
+
+    Raises:
+        ModelError: ``model.sha256_mismatch``, ``model.golden_mismatch`` or why it cannot be loaded.
+    """
+    from birdcli.models.load import (
+        load_classifier,
+        load_labels,
+        make_evidence,
+        verify_against_shipped,
+    )
+    from birdcli.models.precision import Precision
+
+    registry.verify_files(version)
+    folder = registry.version_folder(version)
+    labels = load_labels(folder, version)
+    classifier, report = load_classifier(
+        folder, version, labels, precision=Precision.FLOAT32, threads=usable_cpus()
+    )
+    verify_against_shipped(classifier, version, labels)
+    return make_evidence(classifier, report)

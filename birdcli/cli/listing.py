@@ -1,0 +1,110 @@
+"""The registry as tables and JSON."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias
+
+import msgspec
+
+from birdcli.host import cpu_features, library_versions
+from birdcli.models.libraries import ANSWERING_LIBRARIES
+from birdcli.states import state_of
+
+if TYPE_CHECKING:
+    from birdcli.manifest import ModelVersion
+    from birdcli.registry import Registry
+
+Row: TypeAlias = dict[str, object]
+
+
+def _size(version: ModelVersion) -> int:
+    entries = [*(version.files or ()), *version.prepared]
+    return sum(entry.bytes for entry in entries)
+
+
+def list_rows(registry: Registry) -> list[Row]:
+    """Returns one row per version: model, state, aliases, bytes, licence."""
+    manifest = registry.load()
+    host, libraries = cpu_features(), library_versions(*ANSWERING_LIBRARIES)
+    return [
+        {
+            "model": version.id,
+            "state": str(state_of(version, manifest, host=host, libraries=libraries)),
+            "aliases": list(manifest.aliases_of(version.id)),
+            "bytes": _size(version),
+            "licence": version.licence,
+        }
+        for version in sorted(manifest.versions, key=lambda v: (v.name, v.version))
+    ]
+
+
+def print_table(rows: list[Row]) -> None:
+    """Prints the rows of `list_rows` for people."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for title in ("Model", "State", "Aliases", "Size", "Licence"):
+        table.add_column(title, justify="right" if title == "Size" else "left", no_wrap=True)
+    for row in rows:
+        size, aliases = row["bytes"], row["aliases"]
+        table.add_row(
+            Text(str(row["model"])),
+            Text(str(row["state"]), style="green" if row["state"] == "promoted" else ""),
+            Text(", ".join(str(alias) for alias in aliases) if isinstance(aliases, list) else ""),
+            f"{size / 1e6:.1f} MB" if isinstance(size, int) and size else "-",
+            Text(str(row["licence"])),
+        )
+    Console().print(table)
+
+
+def version_fields(registry: Registry, version: ModelVersion) -> Row:
+    """Returns all that is known of a version, as JSON values."""
+    manifest = registry.load()
+    host, libraries = cpu_features(), library_versions(*ANSWERING_LIBRARIES)
+    fields: Row = {
+        "model": version.id,
+        "state": str(state_of(version, manifest, host=host, libraries=libraries)),
+        "aliases": list(manifest.aliases_of(version.id)),
+    }
+    if version.installed:
+        fields["folder"] = str(registry.version_folder(version))
+        fields["digest"] = version.digest
+    known = msgspec.to_builtins(version)
+    fields |= {key: value for key, value in known.items() if key not in ("name", "version")}
+    if version.files is None:
+        fields["files"] = "pinned on first pull"
+    fields["history"] = [
+        msgspec.to_builtins(entry) for entry in registry.history() if entry.model == version.id
+    ]
+    return fields
+
+
+def _print_value(key: str, value: object, indent: int) -> list[str]:
+    start = f"{' ' * indent}{key}"
+    if isinstance(value, dict):
+        lines = [start]
+        for inner, nested in value.items():
+            lines += _print_value(str(inner), nested, indent + 2)
+        return lines
+    if isinstance(value, list):
+        if all(not isinstance(item, dict | list) for item in value):
+            return [f"{start}: {', '.join(str(item) for item in value) or '-'}"]
+        lines = [start]
+        for item in value:
+            lines.append(f"{' ' * (indent + 2)}-")
+            if isinstance(item, dict):
+                for inner, nested in item.items():
+                    lines += _print_value(str(inner), nested, indent + 4)
+        return lines
+    return [f"{start}: {'-' if value in (None, '') else value}"]
+
+
+def print_fields(fields: Row) -> None:
+    """Prints the fields of `version_fields` for people."""
+    import typer
+
+    for key, value in fields.items():
+        for line in _print_value(key, value, 0):
+            typer.echo(line)

@@ -1,0 +1,224 @@
+"""`birdcli registry`: the models of this machine."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from birdcli.cli.context import open_registry, reports_errors, user_name
+from birdcli.errors import ErrorCode, ModelError, UsageError
+from birdcli.manifest import (
+    InputSpec,
+    LabelsSpec,
+    ModelFormat,
+    ModelVersion,
+    NamesSpec,
+    Scale,
+    check_model_id,
+)
+
+app = typer.Typer(no_args_is_help=True, help="Install, check and promote models.")
+
+ModelId = Annotated[str, typer.Argument(metavar="NAME@VERSION", show_default=False)]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+LabelsFrom = Annotated[
+    str | None, typer.Option("--labels", metavar="PATH|URL", help="The label map, a copy.")
+]
+NamesFrom = Annotated[
+    str | None, typer.Option("--names", metavar="PATH|URL", help="English names, a copy.")
+]
+
+
+@app.command("list")
+@reports_errors
+def list_versions(*, as_json: Json = False) -> None:
+    """List the models of this machine and how far each one has come."""
+    from birdcli.cli.listing import list_rows, print_table
+
+    rows = list_rows(open_registry())
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2))
+    else:
+        print_table(rows)
+
+
+@app.command()
+@reports_errors
+def show(model: ModelId, *, as_json: Json = False) -> None:
+    """Show everything that is known of a version."""
+    from birdcli.cli.listing import print_fields, version_fields
+
+    registry = open_registry()
+    fields = version_fields(registry, registry.resolve(model))
+    if as_json:
+        typer.echo(json.dumps(fields, indent=2))
+    else:
+        print_fields(fields)
+
+
+@app.command()
+@reports_errors
+def pull(
+    model: Annotated[str, typer.Argument(metavar="NAME[@VERSION]", show_default=False)],
+    *,
+    source: Annotated[
+        str | None,
+        typer.Option("--from", metavar="PATH|URL", help="A copy instead of its own sources."),
+    ] = None,
+    labels: LabelsFrom = None,
+    names: NamesFrom = None,
+) -> None:
+    """Install a declared version from its own sources, or from a copy."""
+    from birdcli.cli.installing import install_tools, print_line
+    from birdcli.models.install import SourceOverrides, install
+    from birdcli.streams import protected_streams
+
+    registry = open_registry()
+    version = registry.resolve(model)
+    with protected_streams() as streams:
+        if version.installed:
+            registry.verify_files(version)
+            print_line(streams.people, f"{version.id} is installed and its files are intact.")
+            return
+        overrides = SourceOverrides(model=source, labels=labels, names=names)
+        install(registry, version, overrides, install_tools(streams.people))
+        print_line(streams.people, f"{version.id} is installed and works on this machine.")
+        print_line(streams.people, f"  next: birdcli registry promote {version.id}")
+
+
+@app.command()
+@reports_errors
+def add(
+    model: ModelId,
+    source: Annotated[str, typer.Argument(metavar="PATH|URL", show_default=False)],
+    *,
+    labels: Annotated[str, typer.Option(metavar="PATH|URL", help="The label map.")],
+    names: Annotated[
+        str | None, typer.Option(metavar="PATH|URL", help="English names, a line per class.")
+    ] = None,
+    model_format: Annotated[
+        ModelFormat, typer.Option("--format", help="Layout of the source.")
+    ] = ModelFormat.SAVED_MODEL,
+    signature: Annotated[
+        str | None, typer.Option(help="Name of the signature.", show_default="by format")
+    ] = None,
+    input_size: Annotated[int, typer.Option(min=1, max=4096, help="Pixels, a square.")] = 224,
+    scale: Annotated[Scale, typer.Option(help="0..1, -1..1, or 0..255.")] = Scale.UNIT,
+    preprocessing: Annotated[
+        str, typer.Option(help="squash-antialias@1 or squash-bilinear@1.")
+    ] = InputSpec().preprocessing,
+    background_id: Annotated[
+        int | None, typer.Option(min=0, help="The class that means no bird.")
+    ] = None,
+    sha256: Annotated[
+        str | None, typer.Option(metavar="HEX", help="Digest that the archive must have.")
+    ] = None,
+    provenance: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="Where it came from; repeatable.")
+    ] = None,
+) -> None:
+    """Register a new version from a folder, a .tar.gz or .zip file, or a URL."""
+    from birdcli.cli.installing import install_tools, print_line
+    from birdcli.models.install import SourceOverrides, install
+    from birdcli.streams import protected_streams
+
+    name, _, number = model.partition("@")
+    check_model_id(name, number)
+    if model_format is ModelFormat.EFFICIENTNET_LITE0:
+        raise UsageError(ErrorCode.USAGE_BAD_FLAG, f"--format {model_format} is built in only")
+    default_signature = "default" if model_format is ModelFormat.TF1_HUB else "serving_default"
+    version = ModelVersion(
+        name=name,
+        version=number,
+        format=model_format,
+        sources=(source,),
+        labels=LabelsSpec(path="labels.csv", source=labels, background_id=background_id),
+        names=None if names is None else NamesSpec(path="names.txt", source=names),
+        input=InputSpec(
+            height=input_size, width=input_size, scale=scale, preprocessing=preprocessing
+        ),
+        signature=signature or default_signature,
+        provenance=_parse_provenance(provenance or []),
+    )
+    registry = open_registry()
+    if registry.load().version(model) is not None:
+        raise ModelError(
+            ErrorCode.MODEL_EXISTS,
+            f"{model} exists already; versions never change",
+            hint="Give the new bytes a new version.",
+            model=model,
+        )
+    with protected_streams() as streams:
+        overrides = SourceOverrides(model=source, labels=labels, names=names, sha256=sha256)
+        install(registry, version, overrides, install_tools(streams.people))
+        print_line(streams.people, f"{model} is installed and works on this machine.")
+
+
+@app.command()
+@reports_errors
+def verify(
+    models: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME@VERSION]...", show_default=False)
+    ] = None,
+    *,
+    digests_only: Annotated[
+        bool, typer.Option("--digests-only", help="Hash the files, run nothing.")
+    ] = False,
+) -> None:
+    """Hash every byte and reproduce the golden outputs; all installed versions by default."""
+    from birdcli.cli.installing import print_line, prove
+    from birdcli.streams import protected_streams
+
+    registry = open_registry()
+    versions = [registry.resolve(model) for model in models or []]
+    versions = versions or [v for v in registry.load().versions if v.installed]
+    with protected_streams() as streams:
+        for version in versions:
+            if digests_only:
+                registry.verify_files(version)
+                print_line(streams.people, f"{version.id}: every byte is as installed")
+            else:
+                evidence = prove(registry, version)
+                registry.add_evidence(version.id, evidence)
+                print_line(
+                    streams.people,
+                    f"{version.id}: every byte is as installed; golden outputs reproduced within "
+                    f"{evidence.deviation:.3f} nat",
+                )
+        if not versions:
+            print_line(streams.people, "no version is installed")
+
+
+@app.command()
+@reports_errors
+def promote(
+    model: ModelId,
+    *,
+    alias: Annotated[str, typer.Option(help="Which alias to move.")] = "production",
+    note: Annotated[str, typer.Option(help="Why, for the history.")] = "",
+) -> None:
+    """Point an alias to a version, after proving it on this machine."""
+    from birdcli.cli.installing import print_line, prove
+    from birdcli.streams import protected_streams
+
+    registry = open_registry()
+    version = registry.resolve(model)
+    with protected_streams() as streams:
+        evidence = prove(registry, version)
+        previous = registry.promote(version.id, evidence, alias=alias, note=note, who=user_name())
+        before = f" (before: {previous})" if previous else ""
+        print_line(streams.people, f"{alias} is now {version.id}{before}")
+
+
+def _parse_provenance(pairs: list[str]) -> dict[str, str]:
+    parsed: dict[str, str] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise UsageError(
+                ErrorCode.USAGE_BAD_FLAG, f"--provenance {pair!r}: KEY=VALUE is expected"
+            )
+        parsed[key] = value
+    return parsed

@@ -1,0 +1,353 @@
+"""A classify run: registry, backend and pipeline joined, from settings to an exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import secrets
+import signal
+import sys
+import time
+from contextlib import AsyncExitStack, ExitStack
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, BinaryIO
+
+from birdcli.cli.cache import default_cache_folder
+from birdcli.cli.context import (
+    EXIT_INTERRUPTED,
+    EXIT_TERMINATED,
+    open_registry,
+)
+from birdcli.cli.default_model import choose_model
+from birdcli.errors import ErrorCode, UsageError
+from birdcli.hashing import sha256_of_bytes
+from birdcli.host import usable_cpus
+from birdcli.items import SourceKind
+from birdcli.models.precision import Precision
+from birdcli.settings import BatchSettings, DecodeSettings, PipelineSettings
+from birdcli.streams import protected_streams
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from birdcli.cache import Cache
+    from birdcli.items import Failed, FetchedImage, ImageRef, Outcome, Timings
+    from birdcli.labels import LabelSet
+    from birdcli.manifest import ModelVersion
+    from birdcli.metrics import RunMetrics
+    from birdcli.ports import Classifier, Fetcher
+    from birdcli.progress import LiveProgress
+    from birdcli.registry import Registry
+    from birdcli.settings import FailureAllowance, FetchSettings, ListSettings
+    from birdcli.streams import Streams
+    from birdcli.writer import OutcomeWriter
+
+_DRAIN_S = 5.0
+_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """What the command line asks for; see `birdcli classify --help`."""
+
+    inputs: tuple[str, ...]
+    lists: tuple[str, ...]
+    list_settings: ListSettings
+    model: str | None
+    top_k: int
+    precision: Precision
+    batch_size: int | None
+    threads: int | None
+    fetch: FetchSettings
+    max_pixels: int
+    cache_folder: Path | None
+    use_cache: bool
+    cache_bytes: int
+    output: Path | None
+    fresh: bool
+    output_format: str
+    ordered: bool
+    allowance: FailureAllowance
+    progress: bool
+    log_level: str
+
+
+def new_run_id(now_s: float, randomness: int) -> str:
+    """Returns a ULID: 26 characters that sort by time.
+
+    Args:
+        now_s: Seconds since 1970.
+        randomness: 80 bits.
+
+    Source:
+        github.com/ulid/spec, Crockford's base 32.
+    """
+    number = (int(now_s * 1000) << 80) | randomness
+    return "".join(_CROCKFORD[(number >> shift) & 31] for shift in range(125, -1, -5))
+
+
+def run_classify(options: RunOptions) -> int:
+    """Classifies and returns the exit code.
+
+    Raises:
+        BirdError: The run cannot start or cannot go on.
+    """
+    stdout_terminal, stderr_terminal = sys.stdout.isatty(), sys.stderr.isatty()
+    with protected_streams() as streams:
+        _configure_logging(options.log_level, streams.people)
+        registry = open_registry()
+        terminal = stdout_terminal and options.output is None
+        version = choose_model(registry, options.model, terminal=terminal, people=streams.people)
+        registry.verify_files(version)
+        run = _Run(options, registry, version, streams)
+        # The bar and the table would overwrite each other on one terminal.
+        return run.execute(table=terminal, bar=stderr_terminal and not terminal)
+
+
+def _configure_logging(level: str, people: IO[str]) -> None:
+    handler = logging.StreamHandler(people)
+    handler.setFormatter(logging.Formatter("birdcli: %(levelname)s: %(message)s"))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+    logging.getLogger("birdcli").setLevel(level.upper())
+
+
+class _KindFetcher:
+    """Files from disk, URLs from the net; a run over files never imports an HTTP library."""
+
+    def __init__(self, local: Fetcher, open_http: Callable[[], asyncio.Future[Fetcher]]) -> None:
+        self._local = local
+        self._open_http = open_http
+
+    async def fetch(
+        self, ref: ImageRef, timings: Timings, *, conditional: bool = True
+    ) -> FetchedImage:
+        """Returns the bytes of one input; see `Fetcher`."""
+        fetcher = self._local if ref.kind is SourceKind.FILE else await self._open_http()
+        return await fetcher.fetch(ref, timings, conditional=conditional)
+
+
+class _Sink:
+    """Records out, counted on the way."""
+
+    def __init__(self, writer: OutcomeWriter, metrics: RunMetrics, progress: LiveProgress) -> None:
+        self._writer = writer
+        self._metrics = metrics
+        self._progress = progress
+
+    def write(self, outcomes: Sequence[Outcome]) -> None:
+        """Writes outcomes; see `OutcomeSink`."""
+        for outcome in outcomes:
+            self._writer.write(outcome)
+            self._metrics.observe(outcome)
+            self._progress.observe(outcome)
+
+
+class _Run:
+    """One run over a verified model."""
+
+    def __init__(
+        self, options: RunOptions, registry: Registry, version: ModelVersion, streams: Streams
+    ) -> None:
+        from birdcli.models.load import load_labels
+
+        self._options = options
+        self._version = version
+        self._folder = registry.version_folder(version)
+        self._labels: LabelSet = load_labels(self._folder, version)
+        self._streams = streams
+        self._threads = options.threads or usable_cpus()
+        self._backend = f"tensorflow/{self._precision.value}"
+        self._signal = 0
+
+    @property
+    def _precision(self) -> Precision:
+        asked = self._options.precision
+        return Precision.FLOAT32 if asked is Precision.AUTO else asked
+
+    def execute(self, *, table: bool, bar: bool) -> int:
+        """Runs to the end and returns the exit code."""
+        from birdcli.metrics import RunMetrics
+        from birdcli.progress import LiveProgress, print_summary
+        from birdcli.table import console_on
+
+        console = console_on(self._streams.people)
+        metrics = RunMetrics()
+        started_s = time.perf_counter()
+        with ExitStack() as stack:
+            writer = self._open_writer(table=table)
+            stack.callback(writer.close)
+            show = bar and self._options.progress
+            progress = stack.enter_context(LiveProgress(console, enabled=show))
+            cache = self._open_cache(stack)
+            reading = asyncio.run(self._process(_Sink(writer, metrics, progress), cache))
+        summary = metrics.summary(time.perf_counter() - started_s)
+        if not self._signal and summary.total == 0:
+            raise UsageError(
+                ErrorCode.USAGE_NO_INPUT,
+                "there is nothing to classify: the lists and folders hold no input",
+            )
+        print_summary(console, summary, model=self._version.id, backend=self._backend)
+        code = self._exit_code(failed=summary.failed, total=summary.total)
+        if reading:  # its thread waits for a list that may never go on, and cannot be woken
+            self._streams.people.flush()
+            os._exit(code)
+        return code
+
+    def _exit_code(self, *, failed: int, total: int) -> int:
+        if self._signal:
+            return EXIT_INTERRUPTED if self._signal == signal.SIGINT else EXIT_TERMINATED
+        return 0 if self._options.allowance.allows(failed=failed, total=total) else 4
+
+    def _open_writer(self, *, table: bool) -> OutcomeWriter:
+        from birdcli.writer import CsvWriter, JsonLinesWriter, open_output
+
+        options = self._options
+        if options.output is not None:
+            target: BinaryIO = open_output(options.output, fresh=options.fresh)
+        else:  # a descriptor of its own: the writer closes it
+            target = os.fdopen(os.dup(self._streams.records.fileno()), "wb", buffering=0)
+        name = options.output_format
+        if name == "auto":
+            name = "table" if table else "jsonl"
+        if name == "csv":
+            return CsvWriter(target, top_k=options.top_k)
+        if name == "table":
+            from birdcli.table import TableWriter, console_on
+
+            console = console_on(open(target.fileno(), "w", closefd=False))  # noqa: SIM115
+            return TableWriter(console, target, top_k=options.top_k)
+        return JsonLinesWriter(target, run=new_run_id(time.time(), secrets.randbits(80)))
+
+    def _open_cache(self, stack: ExitStack) -> Cache | None:
+        if not self._options.use_cache:
+            return None
+        from birdcli.cache import open_cache
+
+        cache = open_cache(
+            self._options.cache_folder or default_cache_folder(),
+            size_limit=self._options.cache_bytes,
+        )
+        stack.callback(cache.close)
+        return cache
+
+    def _fingerprint(self) -> str:
+        """Everything that decides an answer besides the picture."""
+        parts = [self._version.digest, self._backend, self._options.top_k]
+        return sha256_of_bytes(json.dumps(parts).encode())
+
+    def _load_engine(self) -> Classifier:
+        from birdcli.models.load import load_classifier
+
+        classifier, _ = load_classifier(
+            self._folder,
+            self._version,
+            self._labels,
+            precision=self._precision,
+            threads=self._threads,
+        )
+        return classifier
+
+    async def _process(self, sink: _Sink, cache: Cache | None) -> bool:
+        from birdcli.backends.tensorflow import BATCH_SIZE
+        from birdcli.decode import ThreadDecoder
+        from birdcli.local import LocalFetcher
+        from birdcli.pipeline import Engine, Pipeline
+
+        options = self._options
+        answers = None if cache is None else cache.answers(self._fingerprint())
+        async with AsyncExitStack() as stack:
+            decoder = stack.enter_context(
+                ThreadDecoder(
+                    DecodeSettings(
+                        height=self._version.input.height,
+                        width=self._version.input.width,
+                        preprocessing=self._version.input.preprocessing,
+                        max_pixels=options.max_pixels,
+                        workers=self._threads,
+                    )
+                )
+            )
+            local = stack.enter_context(LocalFetcher(max_bytes=options.fetch.max_bytes))
+            pipeline = Pipeline(
+                fetcher=_KindFetcher(local, self._http_opener(stack, cache)),
+                decoder=decoder,
+                decode_workers=self._threads,
+                engine=Engine(self._load_engine),
+                labels=self._labels,
+                model=self._version.id,
+                answers=answers,
+                sink=sink,
+                settings=PipelineSettings(
+                    fetchers=options.fetch.concurrency,
+                    ordered=options.ordered,
+                    top_k=options.top_k,
+                ),
+                batching=BatchSettings(max_size=options.batch_size or BATCH_SIZE),
+                clock=time.perf_counter,
+            )
+            stop = asyncio.Event()
+            self._stop_on_signals(stop)
+            try:
+                return await pipeline.run(self._inputs(), stop=stop)
+            except asyncio.CancelledError:
+                if not self._signal:
+                    raise
+                return True
+
+    def _inputs(self) -> Iterator[ImageRef | Failed]:
+        from birdcli.sources import iter_inputs
+
+        return iter_inputs(
+            self._options.inputs,
+            self._options.lists,
+            self._options.list_settings,
+            stdin=open(0, "rb", closefd=False),
+            clock=time.perf_counter,
+        )
+
+    def _http_opener(
+        self, stack: AsyncExitStack, cache: Cache | None
+    ) -> Callable[[], asyncio.Future[Fetcher]]:
+        opened: list[asyncio.Future[Fetcher]] = []
+
+        async def open_once() -> Fetcher:
+            from birdcli.fetch import Revalidation, open_http_fetcher
+
+            revalidation = None
+            if cache is not None:
+                answers = cache.answers(self._fingerprint())
+                revalidation = Revalidation(
+                    store=cache.validators,
+                    has_answer=lambda sha256: answers.get(sha256) is not None,
+                )
+            return await stack.enter_async_context(
+                open_http_fetcher(self._options.fetch, revalidation=revalidation)
+            )
+
+        def opener() -> asyncio.Future[Fetcher]:
+            if not opened:
+                opened.append(asyncio.ensure_future(open_once()))
+            return opened[0]
+
+        return opener
+
+    def _stop_on_signals(self, stop: asyncio.Event) -> None:
+        loop = asyncio.get_running_loop()
+        task = asyncio.current_task()
+        if task is None or sys.platform == "win32":
+            return
+
+        def on_signal(number: int) -> None:
+            if self._signal:  # the second one: at once
+                os._exit(EXIT_INTERRUPTED if number == signal.SIGINT else EXIT_TERMINATED)
+            self._signal = number
+            stop.set()
+            loop.call_later(_DRAIN_S, task.cancel)
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, on_signal, number)

@@ -1,0 +1,144 @@
+"""Class ids to scientific and English names."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from dataclasses import dataclass
+
+from birdcli.errors import ErrorCode, ModelError
+
+_HYBRID_SIGN = "\u00d7"
+_NAMED = re.compile(r"(?P<label>.+?) \((?P<common>[^()]+(?:\([^()]*\)[^()]*)*)\)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelSet:
+    """The names of a model's classes.
+
+    Attributes:
+        labels: The model's own names, by class id.
+        common_names: English names by class id, None where there is none.
+        background_id: The class that means "no bird", or None.
+    """
+
+    labels: tuple[str, ...]
+    common_names: tuple[str | None, ...]
+    background_id: int | None = None
+
+    def __len__(self) -> int:
+        """The number of classes."""
+        return len(self.labels)
+
+
+def _invalid(message: str, row: int) -> ModelError:
+    return ModelError(ErrorCode.MODEL_LABELS_INVALID, f"label map, row {row}: {message}", row=row)
+
+
+def _decode_text(data: bytes) -> str:
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as err:
+        row = data.count(b"\n", 0, err.start) + 1
+        raise _invalid("not UTF-8", row) from err
+
+
+def _parse_id_rows(text: str) -> dict[int, str]:
+    labels: dict[int, str] = {}
+    rows = csv.reader(io.StringIO(text, newline=""), strict=True)
+    next(rows)
+    try:
+        for row in rows:
+            if not row:
+                continue
+            if len(row) < 2 or not row[1].strip():
+                raise _invalid("an id and a name are expected", rows.line_num)
+            if not (row[0].isascii() and row[0].isdigit()):
+                raise _invalid(f"{row[0]!r} is no class id", rows.line_num)
+            class_id = int(row[0])
+            if class_id in labels:
+                raise _invalid(f"class id {class_id} stands twice", rows.line_num)
+            labels[class_id] = row[1].strip()
+    except csv.Error as err:
+        raise _invalid(str(err), rows.line_num) from err
+    return labels
+
+
+def parse_label_map(data: bytes) -> tuple[str, ...]:
+    """Reads the model's own class names.
+
+    Args:
+        data: A csv with the header `id,name`, in any order of rows, mapped by id and never by
+            row; or plain lines, where line i (from 0) names class i.
+
+    Returns:
+        The labels, by class id.
+
+    Raises:
+        ModelError: ``model.labels_invalid`` with the row (from 1) for an id that stands twice, a
+            gap, an empty name or text that is no UTF-8.
+    """
+    text = _decode_text(data)
+    lines = text.splitlines()
+    if not lines:
+        raise _invalid("it is empty", 1)
+    if [cell.strip().lower() for cell in lines[0].split(",")[:2]] != ["id", "name"]:
+        for row, line in enumerate(lines, start=1):
+            if not line.strip():
+                raise _invalid("a name is missing", row)
+        return tuple(line.strip() for line in lines)
+    labels = _parse_id_rows(text)
+    if not labels:
+        raise _invalid("it names no class", 2)
+    for class_id in range(len(labels)):
+        if class_id not in labels:
+            above = min(other for other in labels if other > class_id)
+            row = next(
+                number
+                for number, line in enumerate(lines, start=1)
+                if line.split(",")[0].strip() == str(above)
+            )
+            raise _invalid(f"class id {class_id} is missing before {above}", row)
+    return tuple(labels[class_id] for class_id in range(len(labels)))
+
+
+def check_class_count(labels: tuple[str, ...], class_count: int) -> None:
+    """Raises unless there is one label for each of the model's outputs.
+
+    Raises:
+        ModelError: ``model.labels_invalid``.
+    """
+    if len(labels) != class_count:
+        first = min(len(labels), class_count)
+        what = (
+            f"class {first} has no label"
+            if len(labels) < class_count
+            else (f"label {labels[first]!r} (id {first}) has no class")
+        )
+        raise ModelError(
+            ErrorCode.MODEL_LABELS_INVALID,
+            f"the label map names {len(labels)} classes, the model has {class_count}: {what}",
+            labels=len(labels),
+            classes=class_count,
+        )
+
+
+def parse_common_names(data: bytes, labels: tuple[str, ...]) -> tuple[str | None, ...]:
+    r"""Reads English names from lines of `Scientific name (English name)`.
+
+    Args:
+        data: Line i (from 0) names class i; a literal `\xd7` stands for the sign of a hybrid.
+        labels: The model's own names, by class id.
+
+    Returns:
+        The names by class id; None where there is no line, no English name, or where the line
+        names another species than the label, because a wrong name is worse than none.
+    """
+    names: list[str | None] = [None] * len(labels)
+    text = data.decode("utf-8-sig", errors="replace").replace("\\xd7", _HYBRID_SIGN)
+    for class_id, line in enumerate(text.splitlines()[: len(labels)]):
+        found = _NAMED.fullmatch(line.strip())
+        if found and found["label"] == labels[class_id].replace("\\xd7", _HYBRID_SIGN):
+            names[class_id] = found["common"]
+    return tuple(names)

@@ -1,0 +1,312 @@
+"""Golden outputs: proof that this host decodes, classifies and names as it should.
+
+Three parts, each failing on its own. *Pixels*: generated encoded files through our own decoder.
+*Scores*: generated tensors through the model, held against the untouched model. *Names*: the
+label strings of the best classes.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from dataclasses import dataclass
+from importlib import resources
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from PIL import Image
+
+from birdcli.errors import ErrorCode, InferenceError, ItemError, ModelError
+from birdcli.hashing import sha256_of_bytes
+from birdcli.models.probes import PROBE_NAMES, make_probes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from birdcli.errors import Detail
+    from birdcli.items import RgbImage, ScoreBatch
+    from birdcli.labels import LabelSet
+    from birdcli.ports import Classifier
+
+PROBE_RMS_NAT: Final = 0.21
+MEAN_RMS_NAT: Final = 0.14
+CLEAR_MARGIN_NAT: Final = 0.41
+JPEG_MEAN_LEVELS: Final = 1.0
+SHIPPED_FACTOR: Final = 2.0
+"""The shipped values of `aiy-birds-v1` come from a rebuilt copy of the weights."""
+_TOP: Final = 5
+_LOWEST_PROBABILITY: Final = 1e-9
+"""Below this, float32 softmax outputs differ between engines for no reason that matters."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class GoldenOutputs:
+    """What a right host gives.
+
+    Attributes:
+        scores: float32 [8, C], of the untouched model, one probe at a time.
+        names: The five best labels of each probe.
+        png_sha256: Digest of the pixels that the decoder makes of the generated PNG.
+    """
+
+    scores: ScoreBatch
+    names: tuple[tuple[str, ...], ...]
+    png_sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoldenReport:
+    """How close this host came.
+
+    Attributes:
+        max_rms_nat: Largest deviation of a probe.
+        mean_rms_nat: Mean deviation over the probes.
+    """
+
+    max_rms_nat: float
+    mean_rms_nat: float
+
+
+def _mismatch(part: str, message: str, **details: Detail) -> ModelError:
+    return ModelError(
+        ErrorCode.MODEL_GOLDEN_MISMATCH,
+        f"this host does not reproduce the golden {part}: {message}",
+        hint="",
+        part=part,
+        **details,
+    )
+
+
+def _pixel_picture() -> RgbImage:
+    """A smooth colourful picture, uint8 [480, 720, 3], in which every orientation differs."""
+    y, x = np.mgrid[0:480, 0:720]
+    red = 120 + 90 * np.cos(x / 90.0) * np.sin(y / 70.0 + 0.5)
+    green = 40 + x / 720 * 180
+    blue = 230 - y / 480 * 190 - 20 * np.sin(x / 50.0)
+    levels: RgbImage = np.clip(np.rint(np.stack([red, green, blue], axis=-1)), 0, 255).astype(
+        np.uint8
+    )
+    return levels
+
+
+def make_pixel_files() -> dict[str, bytes]:
+    """Returns the generated encoded files: png, jpeg, jpeg with EXIF 6, 16-bit grey png."""
+    picture = _pixel_picture()
+    grey = picture[..., 1].astype(np.uint16) * 257
+    turned = Image.fromarray(np.ascontiguousarray(np.rot90(picture)))  # EXIF 6 turns it back
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    files: dict[str, bytes] = {}
+    for name, image, options in (
+        ("png", Image.fromarray(picture), {"format": "PNG"}),
+        ("jpeg", Image.fromarray(picture), {"format": "JPEG", "quality": 90}),
+        ("jpeg with EXIF 6", turned, {"format": "JPEG", "quality": 90, "exif": exif}),
+        ("16-bit png", Image.fromarray(grey), {"format": "PNG"}),
+    ):
+        out = io.BytesIO()
+        image.save(out, **options)
+        files[name] = out.getvalue()
+    return files
+
+
+def _decode_pixel_files(decode: Callable[[bytes], RgbImage]) -> dict[str, RgbImage]:
+    decoded = {}
+    for name, data in make_pixel_files().items():
+        try:
+            decoded[name] = decode(data)
+        except ItemError as err:
+            raise _mismatch("pixels", f"{name}: {err.message}", file=name) from err
+    return decoded
+
+
+def _verify_pixels(decode: Callable[[bytes], RgbImage], png_sha256: str) -> None:
+    decoded = _decode_pixel_files(decode)
+    png = decoded["png"]
+    found = sha256_of_bytes(png.tobytes())
+    if found != png_sha256:
+        raise _mismatch("pixels", "the PNG decodes to other pixels", file="png", found=found)
+    grey = np.repeat(png[..., 1:2], 3, axis=-1)
+    for name, expected in (("jpeg", png), ("jpeg with EXIF 6", png), ("16-bit png", grey)):
+        error = float(np.abs(decoded[name].astype(np.int16) - expected).mean())
+        if error > JPEG_MEAN_LEVELS:
+            raise _mismatch(
+                "pixels",
+                f"{name} is {error:.2f} levels off, {JPEG_MEAN_LEVELS:g} allowed",
+                file=name,
+                levels=error,
+            )
+
+
+def _log_probabilities(scores: ScoreBatch) -> NDArray[np.float64]:
+    return np.log(np.maximum(scores.astype(np.float64), _LOWEST_PROBABILITY))
+
+
+def _verify_scores(
+    expected: ScoreBatch, found: ScoreBatch, labels: LabelSet, factor: float
+) -> GoldenReport:
+    if found.shape != expected.shape:
+        raise _mismatch("scores", f"{found.shape[-1]} classes instead of {expected.shape[-1]}")
+    if not np.isfinite(found).all():
+        raise _mismatch("scores", "the model gave a score that is not a number")
+    logs = _log_probabilities(expected)
+    difference = _log_probabilities(found) - logs
+    difference -= difference.mean(axis=1, keepdims=True)
+    rms = np.sqrt((difference**2).mean(axis=1))
+    worst = int(rms.argmax())
+    if rms[worst] > PROBE_RMS_NAT * factor:
+        class_id = int(np.abs(difference[worst]).argmax())
+        raise _mismatch(
+            "scores",
+            f"probe {PROBE_NAMES[worst]!r} is {rms[worst]:.3f} nat off, "
+            f"{PROBE_RMS_NAT * factor:g} allowed; most in {labels.labels[class_id]!r} "
+            f"(class {class_id}, {difference[worst, class_id]:+.2f} nat)",
+            probe=PROBE_NAMES[worst],
+            class_id=class_id,
+            rms_nat=float(rms[worst]),
+        )
+    if rms.mean() > MEAN_RMS_NAT * factor:
+        raise _mismatch(
+            "scores",
+            f"the probes are {rms.mean():.3f} nat off on average, "
+            f"{MEAN_RMS_NAT * factor:g} allowed",
+            rms_nat=float(rms.mean()),
+        )
+    best_two = np.sort(logs, axis=1)[:, -2:]
+    clear = best_two[:, 1] - best_two[:, 0] > CLEAR_MARGIN_NAT * factor
+    for probe in np.flatnonzero(clear):
+        wanted, got = int(expected[probe].argmax()), int(found[probe].argmax())
+        if wanted != got:
+            raise _mismatch(
+                "scores",
+                f"probe {PROBE_NAMES[probe]!r} is {labels.labels[got]!r}, "
+                f"not {labels.labels[wanted]!r}",
+                probe=PROBE_NAMES[probe],
+                class_id=got,
+            )
+    return GoldenReport(max_rms_nat=float(rms.max()), mean_rms_nat=float(rms.mean()))
+
+
+def _best_ids(scores: ScoreBatch) -> NDArray[np.intp]:
+    return np.argsort(-scores, axis=1, kind="stable")[:, :_TOP]
+
+
+def _verify_names(expected: GoldenOutputs, labels: LabelSet) -> None:
+    for probe, (ids, names) in enumerate(
+        zip(_best_ids(expected.scores), expected.names, strict=True)
+    ):
+        for class_id, name in zip(ids, names, strict=True):
+            if labels.labels[class_id] != name:
+                raise _mismatch(
+                    "names",
+                    f"class {class_id} is {labels.labels[class_id]!r}, not {name!r}",
+                    probe=PROBE_NAMES[probe],
+                    class_id=int(class_id),
+                )
+
+
+def run_probes(classifier: Classifier, height: int, width: int, *, batch: int) -> ScoreBatch:
+    """Returns the scores of the eight probes, float32 [8, C], `batch` probes at a time."""
+    probes = make_probes(height, width)
+    try:
+        return np.concatenate(
+            [classifier.classify(probes[i : i + batch]) for i in range(0, len(probes), batch)]
+        )
+    except InferenceError as err:
+        raise _mismatch("scores", err.message) from err
+
+
+def make_golden(
+    untouched: Classifier,
+    labels: LabelSet,
+    decode: Callable[[bytes], RgbImage],
+    *,
+    height: int,
+    width: int,
+) -> GoldenOutputs:
+    """Makes the golden outputs with the untouched model, one probe at a time.
+
+    Args:
+        untouched: The model as it came, in TensorFlow.
+        labels: Its C class names.
+        decode: Encoded bytes to uint8 [H, W, 3] at the input size.
+        height: Pixels of the input.
+        width: Pixels of the input.
+
+    Raises:
+        ModelError: ``model.golden_mismatch`` if a score is not a number.
+    """
+    scores = run_probes(untouched, height, width, batch=1)
+    if not np.isfinite(scores).all():
+        raise _mismatch("scores", "the model gave a score that is not a number")
+    names = tuple(tuple(labels.labels[i] for i in ids) for ids in _best_ids(scores))
+    png = _decode_pixel_files(decode)["png"]
+    return GoldenOutputs(scores=scores, names=names, png_sha256=sha256_of_bytes(png.tobytes()))
+
+
+def verify_golden(
+    expected: GoldenOutputs,
+    classifier: Classifier,
+    labels: LabelSet,
+    decode: Callable[[bytes], RgbImage],
+    *,
+    height: int,
+    width: int,
+    factor: float = 1.0,
+) -> GoldenReport:
+    """Holds this host against golden outputs; it warms the engine up at the same time.
+
+    Args:
+        expected: What a right host gives.
+        classifier: The model on the engine that is going to be used.
+        labels: Its C class names.
+        decode: Encoded bytes to uint8 [H, W, 3] at the input size.
+        height: Pixels of the input.
+        width: Pixels of the input.
+        factor: Multiplies the tolerances.
+
+    Raises:
+        ModelError: ``model.golden_mismatch`` naming the part, the probe, the class and how far off.
+    """
+    _verify_names(expected, labels)
+    _verify_pixels(decode, expected.png_sha256)
+    found = run_probes(classifier, height, width, batch=len(PROBE_NAMES))
+    return _verify_scores(expected.scores, found, labels, factor)
+
+
+def encode_golden(golden: GoldenOutputs) -> bytes:
+    """Returns golden outputs as the bytes of an npz file, without pickle."""
+    out = io.BytesIO()
+    np.savez(
+        out,
+        scores=golden.scores,
+        names=np.array(golden.names),
+        png_sha256=np.array(golden.png_sha256),
+    )
+    return out.getvalue()
+
+
+def decode_golden(data: bytes) -> GoldenOutputs:
+    """Reads what `encode_golden` wrote.
+
+    Raises:
+        ModelError: ``model.load_failed``.
+    """
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+            return GoldenOutputs(
+                scores=arrays["scores"],
+                names=tuple(tuple(str(name) for name in row) for row in arrays["names"]),
+                png_sha256=str(arrays["png_sha256"]),
+            )
+    except (ValueError, KeyError, OSError, zipfile.BadZipFile) as err:
+        raise ModelError(
+            ErrorCode.MODEL_LOAD_FAILED, f"the golden outputs cannot be read: {err}"
+        ) from err
+
+
+def load_shipped_golden(model_id: str) -> GoldenOutputs | None:
+    """Returns the golden outputs that ship with the package, or None for models of the user."""
+    file = resources.files("birdcli") / "golden" / f"{model_id}.npz"
+    return decode_golden(file.read_bytes()) if file.is_file() else None

@@ -1,0 +1,5 @@
+"""The libraries whose version may change an answer."""
+
+from typing import Final
+
+ANSWERING_LIBRARIES: Final = ("tensorflow", "pillow", "numpy")

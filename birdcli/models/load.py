@@ -1,0 +1,164 @@
+"""An installed version as a classifier that has proven itself on this host."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from birdcli.decode import decode_image
+from birdcli.errors import ErrorCode, ModelError
+from birdcli.host import cpu_features, library_versions
+from birdcli.labels import LabelSet, check_class_count, parse_common_names, parse_label_map
+from birdcli.manifest import Evidence, OutputKind
+from birdcli.models.golden import (
+    SHIPPED_FACTOR,
+    decode_golden,
+    load_shipped_golden,
+    verify_golden,
+)
+from birdcli.models.libraries import ANSWERING_LIBRARIES
+from birdcli.models.precision import Precision
+from birdcli.settings import DecodeSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from birdcli.backends.tensorflow import GraphSpec, TensorFlowClassifier
+    from birdcli.items import RgbImage
+    from birdcli.manifest import ModelVersion
+    from birdcli.models.golden import GoldenReport
+
+MODULE_FOLDER: Final = "module"
+GOLDEN_FILE: Final = "golden.npz"
+
+
+def prepared_path() -> str:
+    """Returns where the graph that this TensorFlow prepared is, below a version's folder."""
+    return f"prepared/tensorflow-{library_versions('tensorflow').get('tensorflow')}-float32.pb"
+
+
+def graph_spec(version: ModelVersion) -> GraphSpec:
+    """Returns what the backend must know of a version."""
+    from birdcli.backends.tensorflow import GraphSpec
+
+    return GraphSpec(
+        model=version.id,
+        input=version.input,
+        signature=version.signature,
+        output=version.output or OutputKind.PROBABILITIES,
+    )
+
+
+def model_decoder(version: ModelVersion) -> Callable[[bytes], RgbImage]:
+    """Returns the function from encoded bytes to pixels as this version wants them."""
+    settings = DecodeSettings(
+        height=version.input.height,
+        width=version.input.width,
+        preprocessing=version.input.preprocessing,
+    )
+    return lambda data: decode_image(data, settings).pixels
+
+
+def load_labels(folder: Path, version: ModelVersion) -> LabelSet:
+    """Reads the label map and the English names of an installed, verified version.
+
+    Args:
+        folder: The version's folder.
+        version: The version.
+
+    Raises:
+        ModelError: ``model.labels_invalid``, ``model.load_failed``.
+    """
+    try:
+        labels = parse_label_map((folder / version.labels.path).read_bytes())
+        names: tuple[str | None, ...] = (None,) * len(labels)
+        if version.names is not None and version.names.sha256 is not None:
+            names = parse_common_names((folder / version.names.path).read_bytes(), labels)
+    except OSError as err:
+        raise ModelError(
+            ErrorCode.MODEL_LOAD_FAILED, f"the labels of {version.id} cannot be read: {err}"
+        ) from err
+    return LabelSet(labels=labels, common_names=names, background_id=version.labels.background_id)
+
+
+def _load(
+    folder: Path, version: ModelVersion, precision: Precision, class_count: int
+) -> TensorFlowClassifier:
+    from birdcli.backends import tensorflow as backend
+
+    spec = graph_spec(version)
+    if precision is Precision.REFERENCE:
+        return backend.load_reference(folder / MODULE_FOLDER, spec)
+    path = prepared_path()
+    if any(entry.path == path for entry in version.prepared):
+        data = (folder / path).read_bytes()
+    else:  # installed by another TensorFlow: a prepared graph belongs to the version that made it
+        data = backend.freeze(folder / MODULE_FOLDER, spec)
+    return backend.load_frozen(data, spec, class_count)
+
+
+def load_classifier(
+    folder: Path, version: ModelVersion, labels: LabelSet, *, precision: Precision, threads: int
+) -> tuple[TensorFlowClassifier, GoldenReport]:
+    """Loads a version and holds it against its golden outputs, which also warms it up.
+
+    Args:
+        folder: The version's folder, every byte of it verified.
+        version: The version.
+        labels: Its class names.
+        precision: How exactly to compute.
+        threads: CPUs for one batch.
+
+    Raises:
+        ModelError: ``model.golden_mismatch``, ``model.load_failed``, ``model.labels_invalid``,
+            ``model.unsafe_op``, ``model.runtime_missing``.
+    """
+    from birdcli.backends import tensorflow as backend
+
+    backend.configure_threads(threads)
+    classifier = _load(folder, version, precision, len(labels))
+    check_class_count(labels.labels, classifier.class_count)
+    report = verify_golden(
+        decode_golden((folder / GOLDEN_FILE).read_bytes()),
+        classifier,
+        labels,
+        model_decoder(version),
+        height=version.input.height,
+        width=version.input.width,
+    )
+    return classifier, report
+
+
+def make_evidence(classifier: TensorFlowClassifier, report: GoldenReport) -> Evidence:
+    """Returns the proof that this kind of host reproduced the golden outputs."""
+    return Evidence(
+        host=cpu_features(),
+        backend=classifier.backend,
+        libraries=library_versions(*ANSWERING_LIBRARIES),
+        deviation=round(report.max_rms_nat, 6),
+        at=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def verify_against_shipped(
+    classifier: TensorFlowClassifier, version: ModelVersion, labels: LabelSet
+) -> None:
+    """Holds a built-in model against the values that ship with the package.
+
+    Golden outputs made on this host cannot tell that this host is always wrong.
+
+    Raises:
+        ModelError: ``model.golden_mismatch``.
+    """
+    shipped = load_shipped_golden(version.id)
+    if shipped is not None:
+        verify_golden(
+            shipped,
+            classifier,
+            labels,
+            model_decoder(version),
+            height=version.input.height,
+            width=version.input.width,
+            factor=SHIPPED_FACTOR,
+        )

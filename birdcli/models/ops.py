@@ -1,0 +1,68 @@
+"""The operations that a model's graph may hold: a model is a program, and ours only computes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from birdcli.errors import ErrorCode, ModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+# fmt: off
+COMPUTE_OPS: Final = frozenset({
+    "Abs", "Add", "AddN", "AddV2", "All", "Any", "ArgMax", "ArgMin", "Assert", "Assign",
+    "AssignVariableOp", "AvgPool", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3",
+    "BatchToSpaceND", "BiasAdd", "BroadcastArgs", "BroadcastTo", "Case", "Cast", "Ceil",
+    "CheckNumerics", "ClipByValue", "Concat", "ConcatV2", "Const", "Conv2D", "Conv3D", "Cos",
+    "CropAndResize", "Cumsum", "DepthToSpace", "DepthwiseConv2dNative", "DisableCopyOnRead",
+    "Div", "DivNoNan", "Einsum", "Elu", "EnsureShape", "Equal", "Erf", "Exp", "ExpandDims",
+    "Expm1", "FakeQuantWithMinMaxArgs", "FakeQuantWithMinMaxVars",
+    "FakeQuantWithMinMaxVarsPerChannel", "Fill", "Floor", "FloorDiv", "FloorMod", "FusedBatchNorm",
+    "FusedBatchNormV2", "FusedBatchNormV3", "GatherNd", "GatherV2", "Greater", "GreaterEqual",
+    "Identity", "IdentityN", "If", "IsFinite", "IsInf", "IsNan", "IsVariableInitialized", "L2Loss",
+    "LRN", "LeakyRelu", "Less", "LessEqual", "Log", "Log1p", "LogSoftmax", "LogicalAnd",
+    "LogicalNot", "LogicalOr", "MatMul", "Max", "MaxPool", "MaxPoolV2", "Maximum", "Mean", "Merge",
+    "Min", "Minimum", "MirrorPad", "Mul", "MulNoNan", "Neg", "NoOp", "NotEqual", "OneHot",
+    "OnesLike", "Pack", "Pad", "PadV2", "PartitionedCall", "Placeholder", "PlaceholderWithDefault",
+    "Pow", "PreventGradient", "Prod", "RandomStandardNormal", "RandomUniform", "Range", "Rank",
+    "ReadVariableOp", "RealDiv", "Reciprocal", "Relu", "Relu6", "Reshape", "ResizeArea",
+    "ResizeBicubic", "ResizeBilinear", "ResizeNearestNeighbor", "ReverseV2", "Roll", "Round",
+    "Rsqrt", "ScaleAndTranslate", "Select", "SelectV2", "Selu", "Shape", "ShapeN", "Sigmoid",
+    "Sign", "Sin", "Size", "Slice", "Softmax", "Softplus", "Softsign", "SpaceToBatchND",
+    "SpaceToDepth", "Split", "SplitV", "Sqrt", "Square", "SquaredDifference", "Squeeze",
+    "StatefulPartitionedCall", "StatelessCase", "StatelessIf", "StatelessWhile", "StopGradient",
+    "StridedSlice", "Sub", "Sum", "Switch", "Tan", "Tanh", "Tile", "TopK", "TopKV2", "Transpose",
+    "TruncateMod", "TruncatedNormal", "Unpack", "VarHandleOp", "VarIsInitializedOp", "Variable",
+    "VariableV2", "Where", "While", "Xdivy", "Xlogy", "ZerosLike",
+})
+SAVER_OPS: Final = frozenset({
+    "MergeV2Checkpoints", "RestoreV2", "SaveV2", "ShardedFilename", "StaticRegexFullMatch",
+    "StringJoin",
+})
+"""What every SavedModel with variables holds so that TensorFlow can restore them; never on the
+way from the input to the scores."""
+# fmt: on
+
+
+def verify_ops(scoring: Iterable[str], others: Iterable[str], *, model: str) -> None:
+    """Raises unless a graph only computes.
+
+    Args:
+        scoring: Operations on the way from the input to the scores.
+        others: All other operations of the file.
+        model: What to call the model in the message.
+
+    Raises:
+        ModelError: ``model.unsafe_op`` naming the operation.
+    """
+    refused = sorted({op for op in scoring if op not in COMPUTE_OPS})
+    refused += sorted({op for op in others if op not in COMPUTE_OPS | SAVER_OPS})
+    if refused:
+        raise ModelError(
+            ErrorCode.MODEL_UNSAFE_OP,
+            f"{model} holds the operation {refused[0]}, which is not on the list of operations "
+            "that only compute",
+            hint="A model is a program. Do not use this one unless you know who made it.",
+            op=refused[0],
+        )

@@ -1,0 +1,109 @@
+"""The protocols that the pipeline is wired from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from birdcli.items import (
+        CachedAnswer,
+        FetchedImage,
+        ImageRef,
+        RgbBatch,
+        RgbImage,
+        ScoreBatch,
+        Timings,
+    )
+
+
+class Fetcher(Protocol):
+    """Turns inputs into encoded bytes."""
+
+    async def fetch(
+        self, ref: ImageRef, timings: Timings, *, conditional: bool = True
+    ) -> FetchedImage:
+        """Returns the bytes of one input, with the queue and fetch stages marked.
+
+        Args:
+            ref: The input.
+            timings: Its timings, started and not yet marked.
+            conditional: Whether a 304 without bytes is a welcome answer.
+
+        Raises:
+            ItemError: The input has no bytes for us; `attempts` is filled in.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class DecodedPixels:
+    """What a decoder makes of one encoded file.
+
+    Attributes:
+        pixels: uint8 [H, W, 3] at the model's input size, RGB, read-only.
+        width: Pixels of the picture as shown, after EXIF orientation.
+        height: Pixels of the picture as shown, after EXIF orientation.
+        format: Pillow's name of the format.
+        started_s: When decoding began, seconds of `time.perf_counter`.
+        ended_s: When it was done.
+    """
+
+    pixels: RgbImage
+    width: int
+    height: int
+    format: str
+    started_s: float
+    ended_s: float
+
+
+class Decoder(Protocol):
+    """Turns encoded bytes into model-sized pixels, off the event loop."""
+
+    async def decode(self, data: bytes) -> DecodedPixels:
+        """Returns the pixels.
+
+        Raises:
+            DecodeError: The bytes are no picture that can be used.
+        """
+        ...
+
+
+class Classifier(Protocol):
+    """A loaded model on one engine."""
+
+    @property
+    def backend(self) -> str:
+        """Engine and precision, such as `tensorflow/float32`."""
+        ...
+
+    @property
+    def class_count(self) -> int:
+        """C, the number of scores per image."""
+        ...
+
+    def classify(self, pixels: RgbBatch) -> ScoreBatch:
+        """Returns the scores of a batch.
+
+        Args:
+            pixels: uint8 [N, H, W, 3] at the model's input size.
+
+        Returns:
+            float32 [N, C] probabilities.
+
+        Raises:
+            InferenceError: The engine refused the batch.
+        """
+        ...
+
+
+class AnswerCache(Protocol):
+    """Answers of earlier runs for this model, its preprocessing and its labels."""
+
+    def get(self, sha256: str) -> CachedAnswer | None:
+        """Returns the answer for these encoded bytes, or None; a broken cache has no answers."""
+        ...
+
+    def put(self, sha256: str, answer: CachedAnswer) -> None:
+        """Keeps an answer; a cache that cannot be written keeps nothing."""
+        ...

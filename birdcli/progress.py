@@ -1,0 +1,235 @@
+"""Live progress, then the summary, on stderr."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final
+
+from rich.cells import cell_len
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
+from rich.text import Text
+
+from birdcli.items import Failed, Stage
+from birdcli.metrics import TOTAL
+from birdcli.record import visible_message, visible_source
+from birdcli.table import cut, shortened
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from types import TracebackType
+
+    from rich.console import Console
+
+    from birdcli.items import Outcome
+    from birdcli.metrics import FailureCount, RunSummary
+
+_REDRAWS_PER_S: Final = 5
+_LABEL_WIDTH: Final = 9
+_SHOWN_CODES: Final = 3
+_SHORTEST_SOURCE: Final = 16
+_SHOWN_STAGES: Final = (Stage.FETCH, Stage.DECODE, Stage.INFERENCE, TOTAL)
+
+
+class LiveProgress:
+    """One line that says how far a run is; a context manager, for one thread.
+
+    An image costs two additions and a look at the clock; rich is told five times a second.
+    """
+
+    def __init__(
+        self,
+        console: Console,
+        *,
+        enabled: bool,
+        total: int | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Prepares the line.
+
+        Args:
+            console: Of stderr.
+            enabled: Whether to show anything, which only suits a terminal.
+            total: Number of inputs, None while it is unknown.
+            clock: Seconds, never going back.
+        """
+        self._enabled = enabled
+        self._total = total
+        self._clock = clock
+        self._done = 0
+        self._failed = 0
+        self._next_s = 0.0
+        self._progress = Progress(
+            SpinnerColumn("line"),
+            BarColumn(bar_width=16),
+            TextColumn("{task.fields[counts]}", markup=False),
+            console=console,
+            refresh_per_second=_REDRAWS_PER_S,
+            transient=True,
+            redirect_stdout=False,  # stdout is data
+            disable=not enabled,
+            get_time=clock,
+        )
+        self._task = self._progress.add_task("", total=total, counts="starting")
+
+    def __enter__(self) -> LiveProgress:
+        """Shows the line."""
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Removes the line."""
+        self._progress.stop()
+
+    def observe(self, outcome: Outcome) -> None:
+        """Counts one outcome."""
+        self._done += 1
+        self._failed += isinstance(outcome, Failed)
+        if self._enabled and (now_s := self._clock()) >= self._next_s:
+            self._next_s = now_s + 1.0 / _REDRAWS_PER_S
+            self._tell()
+
+    def set_total(self, total: int) -> None:
+        """Says how many inputs there are, once the list is read to its end."""
+        self._total = total
+        if self._enabled:
+            self._tell()
+
+    def _tell(self) -> None:
+        self._progress.update(self._task, completed=self._done, total=self._total)
+        counts = f"{self._done:,}"
+        if self._total is not None:
+            counts += f" of {self._total:,}"
+        task = self._progress.tasks[0]
+        if task.speed is not None:
+            counts += f", {_number(task.speed)} images/s"
+        if self._failed:
+            counts += f", {self._failed:,} failed"
+        if left_s := task.time_remaining:
+            counts += f", {left_s:.0f} s left" if left_s < 60 else f", {_duration(left_s)} left"
+        self._progress.update(self._task, counts=counts)
+
+
+def print_summary(console: Console, summary: RunSummary, *, model: str, backend: str) -> None:
+    """Prints what a run did: three lines, and up to five more if inputs failed.
+
+    Args:
+        console: Of stderr, a terminal or a log.
+        summary: The counts and percentiles.
+        model: `name@version`.
+        backend: Engine and precision.
+    """
+    lines = [_line("Named", _named_parts(summary), console.width)]
+    if summary.failures:
+        lines += _failure_lines(summary, console.width)
+    if times := _time_parts(summary):
+        lines.append(_line("p50/p95", times, console.width))
+    engine = [f"{model} on {backend}"]
+    if summary.batch_sizes:
+        engine.append(f"batches of {summary.mean_batch_size:.3g}")
+    if summary.cache_hits:
+        engine.append(f"{summary.cache_hits:,} from the cache")
+    lines.append(_line("Model", engine, console.width))
+    for line in lines:
+        console.print(line, no_wrap=True, overflow="ignore", crop=False)
+
+
+def _named_parts(summary: RunSummary) -> list[str]:
+    count = (
+        f"{summary.named:,} of {summary.total:,}" if summary.failed else f"all {summary.named:,}"
+    )
+    parts = [f"{count} in {_duration(summary.wall_s)}"]
+    if summary.named and summary.wall_s > 0:
+        parts.append(f"{_number(summary.images_per_s)} images/s")
+    if summary.background:
+        parts.append(f"{summary.background:,} show no bird")
+    return parts
+
+
+def _failure_lines(summary: RunSummary, width: int) -> list[Text]:
+    shown = summary.failures[:_SHOWN_CODES]
+    count_width = max(len(f"{failure.count:,}") for failure in shown)
+    code_width = max(len(failure.code.value) for failure in shown)
+    lines: list[Text] = []
+    for failure in shown:
+        start = f"{failure.count:>{count_width},} {failure.code.value:<{code_width}}  "
+        room = max(width - _LABEL_WIDTH - len(start), 20)
+        text = Text(start).append(_example(failure, room))
+        lines.append(_labelled("Failed" if not lines else "", text, "red"))
+    rest = summary.failures[_SHOWN_CODES:]
+    closing = []
+    if rest:
+        count = sum(failure.count for failure in rest)
+        closing.append(
+            f"{count:,} more of {len(rest)} other {'kinds' if len(rest) > 1 else 'kind'}"
+        )
+    hints = [failure.first.error.hint for failure in summary.failures if failure.first.error.hint]
+    if hints:
+        closing.append(f"Hint: {visible_message(hints[0])}")
+    if closing:
+        text = Text(cut(". ".join(closing), max(width - _LABEL_WIDTH, 20)))
+        lines.append(_labelled("", text, ""))
+    return lines
+
+
+def _example(failure: FailureCount, width: int) -> str:
+    message = cut(visible_message(failure.first.error.message), width)
+    opening = " (first: " if failure.count > 1 else " ("
+    room = width - cell_len(message) - len(opening) - 1
+    if room < _SHORTEST_SOURCE:
+        return message
+    return f"{message}{opening}{shortened(visible_source(failure.first.ref.source), room)})"
+
+
+def _time_parts(summary: RunSummary) -> list[str]:
+    by_stage = {latency.stage: latency for latency in summary.latencies}
+    parts = []
+    for stage in _SHOWN_STAGES:
+        if (latency := by_stage.get(stage)) is None:
+            continue
+        parts.append(f"{stage} {_ms(latency.p50_ms)}/{_ms(latency.p95_ms)}")
+    if parts:
+        parts[-1] += " ms"
+    return parts
+
+
+def _line(label: str, parts: Sequence[str], width: int) -> Text:
+    """One line, broken between parts where the terminal is too narrow."""
+    room = max(width - _LABEL_WIDTH, 20)
+    lines = [""]
+    for part in parts:
+        joined = f"{lines[-1]}, {part}" if lines[-1] else part
+        if cell_len(joined) <= room or not lines[-1]:
+            lines[-1] = joined
+        else:
+            lines.append(part)
+    return _labelled(label, Text(f"\n{' ' * _LABEL_WIDTH}".join(lines)), "")
+
+
+def _labelled(label: str, text: Text, style: str) -> Text:
+    return Text.assemble((label.ljust(_LABEL_WIDTH), f"bold {style}".strip())).append_text(text)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 59.95:
+        return f"{_number(seconds)} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:,} h {minutes:02} min"
+
+
+def _number(value: float) -> str:
+    """As many figures as tell something: 0.42, 4.1, 48.3, 1,204."""
+    if value < 1:
+        return f"{value:.2f}"
+    return f"{value:.1f}" if value < 100 else f"{value:,.0f}"
+
+
+def _ms(value: float) -> str:
+    return f"{value:.1f}" if value < 10 else f"{value:,.0f}"

@@ -1,0 +1,80 @@
+"""A blocking iterator, such as a list on stdin, as items of the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+T = TypeVar("T")
+
+
+class Pump(Generic[T]):
+    """Reads an iterator in a thread of its own, at most `ahead` items before they are wanted.
+
+    The thread is a daemon: one that waits on a terminal or a pipe cannot be woken, and must not
+    keep the process alive.
+    """
+
+    def __init__(self, items: Iterator[T], *, ahead: int) -> None:
+        """Prepares to read `items`; reading starts with the iteration."""
+        self._source = items
+        self._room = threading.Semaphore(ahead)
+        self._items: deque[T] = deque()
+        self._error: BaseException | None = None
+        self._ended = False
+        self._stopped = False
+        self._news = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.Thread(target=self._read, name="birdcli-list", daemon=True)
+
+    @property
+    def reading(self) -> bool:
+        """Whether the iterator has not ended: it may wait for input that never comes."""
+        return not self._ended
+
+    def _read(self) -> None:
+        try:
+            for item in self._source:
+                self._room.acquire()
+                if self._stopped:
+                    break
+                self._items.append(item)
+                self._tell()
+        except BaseException as err:  # noqa: BLE001 - handed to the reader of this pump
+            self._error = err
+        self._ended = True
+        self._tell()
+
+    def _tell(self) -> None:
+        if not self._news.is_set():
+            try:
+                self._loop.call_soon_threadsafe(self._news.set)
+            except RuntimeError:  # the loop is closed: nobody reads any more
+                self._stopped = True
+
+    async def items(self, stop: asyncio.Event) -> AsyncIterator[T]:
+        """Yields the items until the iterator or `stop` ends them; its errors are raised here."""
+        self._thread.start()
+        stopping = asyncio.ensure_future(stop.wait())
+        stopping.add_done_callback(lambda _: self._news.set())
+        try:
+            while not stop.is_set():
+                await self._news.wait()
+                self._news.clear()
+                ended = self._ended  # read before the items: nothing is added after it
+                while self._items and not stop.is_set():
+                    yield self._items.popleft()
+                    self._room.release()
+                if ended:
+                    if self._error is not None:
+                        raise self._error
+                    return
+        finally:
+            self._stopped = True
+            self._room.release()
+            stopping.cancel()

@@ -1,0 +1,215 @@
+"""Outcomes as the JSON records of design.md, one object per input.
+
+Text from outside (names of files, URLs, messages of servers) is made safe here, once, for every
+kind of output: no user info of URLs, no half characters, nothing a terminal would obey.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+import re
+from importlib import resources
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from birdcli.items import Classified, Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from birdcli.errors import Detail
+    from birdcli.items import ErrorInfo, ImageInfo, Outcome, Prediction
+
+JsonValue: TypeAlias = "str | int | float | bool | list[JsonValue] | dict[str, JsonValue] | None"
+
+RECORD_SCHEMA_VERSION: Final = 1
+
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+# JSON escapes C0 itself; DEL and C1 would be obeyed by terminals, and U+0085, U+2028 and U+2029
+# would end a line for some readers of JSON lines.
+_UNESCAPED_CONTROLS: Final = re.compile("[\x7f-\x9f\u2028\u2029]")
+_SURROGATES: Final = re.compile("[\ud800-\udfff]")
+# Controls, invisible characters, and those that reverse the direction of the text around them.
+_UNSEEN: Final = re.compile(
+    "[\x00-\x1f\x7f-\x9f\xad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
+)
+
+_USER_INFO: Final = re.compile(r"(?<=://)[^/?#]*@")
+# A password with a raw slash ends the authority early. The rest is then no port number, so the
+# URL is unusable, but it still holds the secret.
+_BROKEN_USER_INFO: Final = re.compile(r"(?<=://)[^/?#@:\[]*:(?!\d*(?:[/?#]|$)).*@", re.DOTALL)
+_USER_INFO_IN_TEXT: Final = re.compile(r"(?<=://)[^/?#\s]*@")
+_SECRET_PARAMETER: Final = re.compile(
+    r"([?&;][^=&;#\s]*(?:token|signature|secret|password|credential|\bsig|\bkey|api_?key)"
+    r"[^=&;#\s]*=)[^&;#\s'\")>]+",
+    re.IGNORECASE,
+)
+
+
+def masked_source(source: str) -> str:
+    """Returns an input as the user gave it, with the user info of a URL as `***`."""
+    if "://" not in source or "@" not in source:
+        return source
+    masked, count = _USER_INFO.subn("***@", source)
+    return masked if count else _BROKEN_USER_INFO.sub("***@", source)
+
+
+def visible_text(text: str) -> str:
+    r"""Returns one line that shows what it holds: invisible characters and controls as escapes.
+
+    Bytes that were no UTF-8 (surrogate escapes) become `\xff`, a newline `\n`, ESC `\x1b`.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return _UNSEEN.sub(_escape, text)
+
+
+def visible_source(source: str) -> str:
+    """Returns an input as one line for people: masked, with nothing hidden in it."""
+    return visible_text(masked_source(source))
+
+
+def visible_message(text: str) -> str:
+    """Returns a message as one line without credentials of URLs quoted in it."""
+    if "://" in text:
+        text = _USER_INFO_IN_TEXT.sub("***@", text)
+    return visible_text(_SECRET_PARAMETER.sub(r"\1***", text).strip())
+
+
+def record_of(outcome: Outcome, run: str) -> dict[str, JsonValue]:
+    """Returns the record of one input.
+
+    Args:
+        outcome: The answer or the failure.
+        run: Identifies the run.
+
+    Returns:
+        JSON values in the order of the contract. `batch_size` is null for an answer from the
+        cache, which also has no inference timings.
+    """
+    ref = outcome.ref
+    record: dict[str, JsonValue] = {
+        "schema": RECORD_SCHEMA_VERSION,
+        "run": run,
+        "index": ref.index,
+    }
+    if ref.id is not None:
+        record["id"] = _without_surrogates(ref.id)
+    source = masked_source(ref.source)
+    record["input"] = _without_surrogates(source)
+    if (raw := _bytes_not_utf8(source)) is not None:
+        record["input_b64"] = base64.b64encode(raw).decode("ascii")
+    if isinstance(outcome, Classified):
+        record["status"] = "ok"
+        record["predictions"] = [
+            _prediction(rank, prediction)
+            for rank, prediction in enumerate(outcome.predictions, start=1)
+        ]
+        record["model"] = outcome.model
+        record["backend"] = outcome.backend
+        record["image"] = _image(outcome.image)
+        record["cache"] = outcome.cache.value
+        record["batch_size"] = outcome.batch_size
+    else:
+        record["status"] = "error"
+        record["error"] = _error(outcome.error)
+    record["timings_ms"] = _timings_ms(outcome)
+    return record
+
+
+def encode_record(record: Mapping[str, JsonValue]) -> bytes:
+    """Returns a record as one line of UTF-8, the newline at its end being the only one.
+
+    Raises:
+        ValueError: A number is NaN or infinite, which JSON cannot say.
+    """
+    text = _UNESCAPED_CONTROLS.sub(
+        lambda match: f"\\u{ord(match[0]):04x}", _ENCODER.encode(dict(record))
+    )
+    return text.encode("utf-8", "backslashreplace") + b"\n"
+
+
+def load_record_schema() -> dict[str, JsonValue]:
+    """Returns the JSON Schema (2020-12) of a record, as shipped with the package."""
+    text = resources.files("birdcli").joinpath("record.schema.json").read_text("utf-8")
+    schema: dict[str, JsonValue] = json.loads(text)
+    return schema
+
+
+def _prediction(rank: int, prediction: Prediction) -> JsonValue:
+    name = prediction.common_name
+    return {
+        "rank": rank,
+        "class_id": prediction.class_id,
+        "label": _without_surrogates(prediction.label),
+        "common_name": None if name is None else _without_surrogates(name),
+        "score": round(prediction.score, 6),
+    }
+
+
+def _image(image: ImageInfo) -> JsonValue:
+    return {
+        "sha256": image.sha256,
+        "bytes": image.bytes,
+        "width": image.width,
+        "height": image.height,
+        "format": image.format,
+    }
+
+
+def _error(error: ErrorInfo) -> JsonValue:
+    fields: dict[str, JsonValue] = {
+        "code": error.code.value,
+        "stage": error.stage,
+        "message": visible_message(error.message),
+        "retryable": error.retryable,
+        "attempts": error.attempts,
+        "details": {name: _detail(value) for name, value in error.details},
+    }
+    if error.hint:
+        fields["hint"] = visible_message(error.hint)
+    return fields
+
+
+def _detail(value: Detail) -> JsonValue:
+    if isinstance(value, str):
+        return visible_message(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)  # a server may have said so, and JSON has no word for it
+    return value
+
+
+def _timings_ms(outcome: Outcome) -> JsonValue:
+    stages = outcome.timings.stages_ms()
+    timings: dict[str, JsonValue] = {stage.value: _rounded(ms) for stage, ms in stages.items()}
+    timings["total"] = _rounded(outcome.timings.total_ms)
+    if isinstance(outcome, Classified) and outcome.batch_size and Stage.INFERENCE in stages:
+        timings["inference_share"] = _rounded(stages[Stage.INFERENCE] / outcome.batch_size)
+    return timings
+
+
+def _rounded(ms: float) -> float:
+    return round(ms, 3) + 0.0  # -0.0 becomes 0.0
+
+
+def _escape(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    if 0xDC80 <= code <= 0xDCFF:  # a byte that was no UTF-8, kept by surrogateescape
+        return f"\\x{code - 0xDC00:02x}"
+    return match[0].encode("unicode_escape").decode("ascii")
+
+
+def _without_surrogates(text: str) -> str:
+    return text if text.isascii() else _SURROGATES.sub(_escape, text)
+
+
+def _bytes_not_utf8(text: str) -> bytes | None:
+    """The bytes of a name that is no UTF-8; None if it is, or if it never was bytes."""
+    if text.isascii() or not _SURROGATES.search(text):
+        return None
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # a lone surrogate from a JSON list: no bytes stand behind it
+        return None

@@ -1,0 +1,83 @@
+"""Own descriptors for records and for people; what libraries write to 1 and 2 goes to the log.
+
+libtiff, libjpeg and TensorFlow write straight to file descriptors. A line of theirs among the
+records would break whoever reads them, so while images are classified descriptors 1 and 2 lead
+into a pipe whose lines are logged at debug level.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import sys
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, BinaryIO
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_log = logging.getLogger("birdcli.libraries")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Streams:
+    """Where a command writes.
+
+    Attributes:
+        records: Unbuffered, the real standard output.
+        people: Line-buffered text, the real standard error.
+    """
+
+    records: BinaryIO
+    people: IO[str]
+
+
+def _log_lines(descriptor: int) -> None:
+    with open(descriptor, "rb", buffering=0) as pipe:
+        rest = b""
+        while chunk := pipe.read(65536):
+            *lines, rest = (rest + chunk).split(b"\n")
+            for line in lines:
+                _log.debug("%s", line.decode(errors="replace"))
+            rest = rest[-65536:]
+
+
+@contextmanager
+def protected_streams() -> Iterator[Streams]:
+    """Gives the real descriptors to us alone, until the block ends.
+
+    Python's own `sys.stdout` and `sys.stderr` write to the real standard error meanwhile, so that
+    a traceback is seen and a stray `print` does no harm.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    records_descriptor, people_descriptor = os.dup(1), os.dup(2)
+    read_end, write_end = os.pipe()
+    # A library that writes while it holds the interpreter must not wait for our reader.
+    os.set_blocking(write_end, False)
+    os.dup2(write_end, 1)
+    os.dup2(write_end, 2)
+    os.close(write_end)
+    reader = threading.Thread(
+        target=_log_lines, args=(read_end,), name="birdcli-libraries", daemon=True
+    )
+    reader.start()
+    records = io.FileIO(records_descriptor, "wb")
+    people = open(  # noqa: PTH123, SIM115 - a descriptor, closed below
+        people_descriptor, "w", encoding="utf-8", errors="backslashreplace", buffering=1
+    )
+    before = sys.stdout, sys.stderr
+    sys.stdout = sys.stderr = people
+    try:
+        yield Streams(records=records, people=people)
+    finally:
+        sys.stdout, sys.stderr = before
+        people.flush()
+        os.dup2(records_descriptor, 1)  # this also closes the pipe's last writers
+        os.dup2(people_descriptor, 2)
+        reader.join(timeout=1.0)
+        records.close()
+        people.close()

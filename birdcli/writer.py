@@ -1,0 +1,246 @@
+"""Outcomes written as JSON lines or csv, every line whole and flushed.
+
+Each record is one unbuffered write (about 2 µs of system time), so a killed run leaves at most its
+last line torn, and whoever reads the pipe sees every answer at once.
+"""
+
+from __future__ import annotations
+
+import csv
+import errno
+import io
+import re
+import select
+from contextlib import suppress
+from typing import TYPE_CHECKING, BinaryIO, Final, Protocol, TypeAlias
+
+from birdcli.errors import ErrorCode, OutputError
+from birdcli.items import Classified
+from birdcli.record import encode_record, record_of, visible_message, visible_source, visible_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from birdcli.items import Outcome
+
+Cell: TypeAlias = str | int | float | None
+
+# Spreadsheets run a cell that starts so as a formula (some also the full-width characters), but a
+# plain number is a number.
+_FORMULA: Final = re.compile("[=@\uff1d\uff0b\uff0d\uff20]|[+-](?!\\d*\\.?\\d*$)")
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+_CLOSED: Final = frozenset({errno.EPIPE, errno.ECONNRESET, errno.ESHUTDOWN})
+
+
+class OutcomeWriter(Protocol):
+    """Takes the outcomes of a run, one by one."""
+
+    def write(self, outcome: Outcome) -> None:
+        """Writes the record of one input and flushes it.
+
+        Raises:
+            OutputError: ``output.closed``, ``output.disk_full`` or ``output.unwritable``; its
+                detail `records` says how many were written whole.
+        """
+        ...
+
+    def close(self) -> None:
+        """Finishes the output and closes its target; again does nothing.
+
+        Raises:
+            OutputError: As for `write`; after a failed write it stays silent.
+        """
+        ...
+
+
+class LineSink:
+    """Whole lines to a binary file, with its faults in our words.
+
+    Attributes:
+        records: How many records were written whole.
+    """
+
+    def __init__(self, target: BinaryIO) -> None:
+        """Takes over the target, best an unbuffered one, and closes it in the end."""
+        self.records = 0
+        self._target = target
+        self._usable = True
+
+    def write(self, line: bytes, *, records: int = 1) -> None:
+        """Writes and flushes a line that holds so many records.
+
+        Raises:
+            OutputError: See `OutcomeWriter.write`.
+        """
+        try:
+            self._write_all(line)
+        except OSError as err:
+            self._usable = False
+            raise _output_error(err, self.records) from err
+        self.records += records
+
+    def close(self) -> None:
+        """Closes the target.
+
+        Raises:
+            OutputError: The last bytes did not reach it (network disks say so only now).
+        """
+        if not self._usable:
+            with suppress(OSError):  # the first fault was told already
+                self._target.close()
+            return
+        try:
+            self._target.close()
+        except OSError as err:
+            self._usable = False
+            raise _output_error(err, self.records) from err
+
+    def _write_all(self, line: bytes) -> None:
+        rest = memoryview(line)
+        while rest:
+            # A raw file may take a part only; None from a pipe that another program, such as
+            # ssh, made non-blocking means that it is full.
+            written: int | None = self._target.write(rest)
+            if written is None:
+                select.select([], [self._target], [])
+            else:
+                rest = rest[written:]
+        self._target.flush()
+
+
+class JsonLinesWriter:
+    """One JSON record per line, the format for programs."""
+
+    def __init__(self, target: BinaryIO, *, run: str) -> None:
+        """Writes the records of this run."""
+        self._sink = LineSink(target)
+        self._run = run
+
+    def write(self, outcome: Outcome) -> None:
+        """See `OutcomeWriter.write`."""
+        self._sink.write(encode_record(record_of(outcome, self._run)))
+
+    def close(self) -> None:
+        """See `OutcomeWriter.close`."""
+        self._sink.close()
+
+
+class CsvWriter:
+    """One row per input, the format for spreadsheets.
+
+    A cell that a spreadsheet would run as a formula (it starts with `=`, `+`, `-` or `@` and is no
+    number) gets an apostrophe in front; control characters are shown as escapes, so that a row
+    stays one line. JSON lines hold the exact names.
+    """
+
+    def __init__(self, target: BinaryIO, *, top_k: int) -> None:
+        """Writes so many guesses per row."""
+        self._sink = LineSink(target)
+        self._top_k = top_k
+        self._headed = False
+
+    def write(self, outcome: Outcome) -> None:
+        """See `OutcomeWriter.write`."""
+        self._write_header()
+        self._sink.write(_csv_line(csv_row(outcome, self._top_k)))
+
+    def close(self) -> None:
+        """Finishes the file, which has a header even without rows; see `OutcomeWriter.close`."""
+        try:
+            self._write_header()
+        finally:
+            self._sink.close()
+
+    def _write_header(self) -> None:
+        if not self._headed:
+            self._headed = True
+            self._sink.write(_csv_line(csv_header(self._top_k)), records=0)
+
+
+def csv_header(top_k: int) -> list[str]:
+    """Returns the names of the columns, with those of so many guesses."""
+    guesses = [
+        f"{column}{suffix}"
+        for suffix in ("", *(f"_{rank}" for rank in range(2, top_k + 1)))
+        for column in ("label", "common_name", "score")
+    ]
+    return [
+        *("index", "id", "input", "status"),
+        *guesses,
+        *("error_code", "error_message", "model", "total_ms"),
+    ]
+
+
+def csv_row(outcome: Outcome, top_k: int) -> list[Cell]:
+    """Returns the cells of one input, in the order of `csv_header`; None leaves a cell empty."""
+    ref = outcome.ref
+    guesses: list[Cell] = []
+    if isinstance(outcome, Classified):
+        status, code, message, model = "ok", None, None, outcome.model
+        for guess in outcome.predictions[:top_k]:
+            guesses += (guess.label, guess.common_name, round(guess.score, 6))
+    else:
+        status, code, model = "error", outcome.error.code.value, None
+        message = visible_message(outcome.error.message)
+    guesses += [None] * (3 * top_k - len(guesses))
+    return [
+        *(ref.index, ref.id, visible_source(ref.source), status),
+        *guesses,
+        *(code, message, model, round(outcome.timings.total_ms, 3)),
+    ]
+
+
+def open_output(path: Path, *, fresh: bool) -> BinaryIO:
+    """Opens the file of `--output`, unbuffered; pipes and devices are fine, results are kept.
+
+    Args:
+        path: Where the records go.
+        fresh: Whether what a file holds may be thrown away (it is, at once).
+
+    Raises:
+        OutputError: ``output.exists`` for a file that is there already, ``output.unwritable`` or
+            ``output.disk_full`` if none can be made.
+    """
+    replace = fresh or (path.exists() and not path.is_file())
+    try:
+        return path.open("wb" if replace else "xb", buffering=0)
+    except FileExistsError as err:
+        raise OutputError(
+            ErrorCode.OUTPUT_EXISTS,
+            f"{visible_text(str(path))} exists already",
+            hint="Choose another name, or throw it away with --fresh.",
+            path=str(path),
+        ) from err
+    except OSError as err:
+        missing = isinstance(err, FileNotFoundError)
+        raise OutputError(
+            ErrorCode.OUTPUT_DISK_FULL if err.errno in _FULL else ErrorCode.OUTPUT_UNWRITABLE,
+            f"{visible_text(str(path))} cannot be written: {err.strerror}",
+            hint="Its folder does not exist: create it first." if missing else "",
+            path=str(path),
+        ) from err
+
+
+def _csv_line(cells: Sequence[Cell]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(
+        _safe_cell(cell) if isinstance(cell, str) else cell for cell in cells
+    )
+    return text.getvalue().encode("utf-8")
+
+
+def _safe_cell(cell: str) -> str:
+    cell = visible_text(cell)
+    return f"'{cell}" if _FORMULA.match(cell) else cell
+
+
+def _output_error(err: OSError, records: int) -> OutputError:
+    count = "1 record is" if records == 1 else f"{records:,} records are"
+    if err.errno in _CLOSED:
+        code, message = ErrorCode.OUTPUT_CLOSED, "the reader closed the output"
+    elif err.errno in _FULL:
+        code, message = ErrorCode.OUTPUT_DISK_FULL, "the disk of the output is full"
+    else:
+        code, message = ErrorCode.OUTPUT_UNWRITABLE, f"the output failed: {err.strerror}"
+    return OutputError(code, f"{message}; {count} written whole", records=records)

@@ -1,0 +1,151 @@
+"""Fakes of the ports, with the same contracts as the real ones."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from birdcli.errors import DecodeError, ErrorCode, FetchError, InferenceError
+from birdcli.items import (
+    CachedAnswer,
+    DecodedImage,
+    FetchedImage,
+    ImageInfo,
+    ImageRef,
+    Outcome,
+    SourceKind,
+    Stage,
+    Timings,
+)
+from birdcli.labels import LabelSet
+from birdcli.ports import DecodedPixels
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from birdcli.items import RgbBatch, ScoreBatch
+
+LABELS = LabelSet(
+    labels=("Pica pica", "Corvus corax", "Turdus merula", "background"),
+    common_names=("Eurasian Magpie", "Common Raven", None, None),
+    background_id=3,
+)
+
+
+class FakeClock:
+    """A clock that moves a millisecond with every look."""
+
+    def __init__(self) -> None:
+        self.now_s = 100.0
+
+    def __call__(self) -> float:
+        self.now_s += 0.001
+        return self.now_s
+
+
+def image_ref(index: int, source: str = "a.jpg") -> ImageRef:
+    return ImageRef(index=index, source=source, kind=SourceKind.FILE)
+
+
+def decoded_image(index: int, *, decoded_at_s: float = 1.0) -> DecodedImage:
+    info = ImageInfo(sha256="0" * 64, bytes=10, width=4, height=3, format="PNG")
+    timings = Timings(decoded_at_s).mark(Stage.DECODE, decoded_at_s)
+    pixels = np.zeros((2, 2, 3), np.uint8)
+    return DecodedImage(ref=image_ref(index), image=info, pixels=pixels, timings=timings)
+
+
+class FakeFetcher:
+    """Gives the source's own name as bytes; `404` in it fails, `304` is unchanged once."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.clock = clock
+        self.asked: list[tuple[str, bool]] = []
+
+    async def fetch(
+        self, ref: ImageRef, timings: Timings, *, conditional: bool = True
+    ) -> FetchedImage:
+        self.asked.append((ref.source, conditional))
+        if "404" in ref.source:
+            raise FetchError(ErrorCode.FETCH_HTTP_STATUS, "HTTP 404 Not Found", status=404)
+        unchanged = conditional and "304" in ref.source
+        data = ref.source.encode()
+        timings = timings.mark(Stage.QUEUE, self.clock()).mark(Stage.FETCH, self.clock())
+        return FetchedImage(
+            ref=ref,
+            data=b"" if unchanged else data,
+            sha256=hashlib.sha256(data).hexdigest(),
+            timings=timings,
+            unchanged=unchanged,
+        )
+
+
+class FakeDecoder:
+    """Makes every pixel the first byte of the data; `text` in it is no picture."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.clock = clock
+        self.decoded = 0
+
+    async def decode(self, data: bytes) -> DecodedPixels:
+        self.decoded += 1
+        if b"text" in data:
+            raise DecodeError(ErrorCode.DECODE_NOT_AN_IMAGE, "text is no picture")
+        pixels = np.full((2, 2, 3), data[0], np.uint8)
+        return DecodedPixels(
+            pixels=pixels,
+            width=20,
+            height=10,
+            format="PNG",
+            started_s=self.clock(),
+            ended_s=self.clock(),
+        )
+
+
+class FakeClassifier:
+    """Likes class (first pixel modulo 4); a first pixel of `!` fails, of `?` gives NaN."""
+
+    backend = "fake/float32"
+    class_count = 4
+
+    def __init__(self) -> None:
+        self.batches: list[int] = []
+
+    def classify(self, pixels: RgbBatch) -> ScoreBatch:
+        self.batches.append(len(pixels))
+        first = pixels[:, 0, 0, 0]
+        if (first == ord("!")).any():
+            raise InferenceError(ErrorCode.INFERENCE_FAILED, "poison")
+        scores = np.full((len(pixels), 4), 0.1, np.float32)
+        scores[np.arange(len(pixels)), first % 4] = 0.7
+        scores[first == ord("?")] = np.nan
+        return scores
+
+
+class FakeAnswers:
+    """A result cache in memory."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, CachedAnswer] = {}
+
+    def get(self, sha256: str) -> CachedAnswer | None:
+        return self.kept.get(sha256)
+
+    def put(self, sha256: str, answer: CachedAnswer) -> None:
+        self.kept[sha256] = answer
+
+
+class ListSink:
+    """Keeps outcomes; fails at the given count."""
+
+    def __init__(self, *, fail_at: int | None = None, error: Exception | None = None) -> None:
+        self.outcomes: list[Outcome] = []
+        self._fail_at = fail_at
+        self._error = error
+
+    def write(self, outcomes: Sequence[Outcome]) -> None:
+        for outcome in outcomes:
+            if self._error is not None and len(self.outcomes) == self._fail_at:
+                raise self._error
+            self.outcomes.append(outcome)

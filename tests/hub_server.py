@@ -1,0 +1,220 @@
+"""A model hub on this machine that answers as tfhub.dev, Kaggle and their storage do together.
+
+The front and the storage are `127.0.0.1`, the Kaggle part is `localhost`: two hosts, as far as
+credentials are concerned. It runs in a thread, for synchronous tests and for subprocesses.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import threading
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from types import TracebackType
+
+HUB_PATH = "/google/aiy/vision/classifier/birds_V1/1"
+KAGGLE_PATH = "/api/v1/models/google/aiy/tensorFlow1/vision-classifier-birds-v1/1/download"
+STORAGE_PATH = "/storage/archive.tar.gz"
+SIGNATURE = "5ignature%2B0f%7Estorage"
+
+
+class Answer(Enum):
+    """What the storage does with one request for the archive."""
+
+    ARCHIVE = auto()
+    """The bytes, with their length."""
+    CHUNKED = auto()
+    """The bytes, without a length."""
+    CUT = auto()
+    """Half the bytes that the header promises."""
+    STALL = auto()
+    """Half the bytes, then silence."""
+    EMPTY = auto()
+    HTML = auto()
+    """A login page, with status 200."""
+    LOOP = auto()
+    """A redirect to itself."""
+    NOT_FOUND = auto()
+    SERVER_ERROR = auto()
+    RATE_LIMITED = auto()
+    """429 that asks to wait 7 s."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeenRequest:
+    """One line of the request log."""
+
+    host: str
+    path: str
+    target: str
+    """The request target as it was sent, query included."""
+    headers: Mapping[str, str]
+
+
+class HubServer:
+    """The hub; use as a context manager.
+
+    Attributes:
+        requests: Every request so far, in order.
+    """
+
+    def __init__(
+        self,
+        archive: bytes,
+        *,
+        script: Sequence[Answer] = (Answer.ARCHIVE,),
+        token: tuple[str, str] | None = None,
+        files: Mapping[str, bytes] | None = None,
+    ) -> None:
+        """Prepares the hub.
+
+        Args:
+            archive: What the storage holds.
+            script: What the storage does, request by request; the last one stays.
+            token: User name and key that the Kaggle part demands (403 without), or None.
+            files: Other files by path, such as a label map.
+        """
+        self.requests: list[SeenRequest] = []
+        self._archive = archive
+        self._script = list(script)
+        self._token = token
+        self._files = dict(files or {})
+        self._ports: list[int] = []
+        self._loop = asyncio.new_event_loop()
+        self._ready = threading.Event()
+        self._stop = asyncio.Event()
+        self._thread = threading.Thread(target=self._run, name="hub", daemon=True)
+
+    @property
+    def base(self) -> str:
+        """The front, without a slash at the end."""
+        return f"http://127.0.0.1:{self._ports[0]}"
+
+    @property
+    def url(self) -> str:
+        """The module's handle as users know it, for the hub's compressed form."""
+        return f"{self.base}{HUB_PATH}?tf-hub-format=compressed"
+
+    @property
+    def kaggle_url(self) -> str:
+        """The download address on the other host."""
+        return f"http://localhost:{self._ports[1]}{KAGGLE_PATH}"
+
+    @property
+    def paths(self) -> list[str]:
+        """The paths that were asked for, in order."""
+        return [seen.path for seen in self.requests]
+
+    def __enter__(self) -> HubServer:
+        self._thread.start()
+        assert self._ready.wait(10), "the hub did not start"
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(10)
+        assert not self._thread.is_alive(), "the hub did not stop"
+
+    def _run(self) -> None:
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            runner.run(self._serve())
+
+    async def _serve(self) -> None:
+        runner = web.ServerRunner(
+            web.Server(
+                self._answer, handler_cancellation=True, access_log=None, max_line_size=65_536
+            ),
+            shutdown_timeout=0.1,
+        )
+        await runner.setup()
+        for _ in range(2):
+            site = web.TCPSite(runner, "127.0.0.1", 0)
+            await site.start()
+            self._ports.append(int(site.name.rpartition(":")[2]))
+        self._ready.set()
+        await self._stop.wait()
+        await runner.cleanup()
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        self.requests.append(
+            SeenRequest(
+                host=request.host,
+                path=request.path,
+                target=request.raw_path,
+                headers=dict(request.headers),
+            )
+        )
+        on_kaggle = request.host.startswith("localhost:")
+        if request.path in self._files:
+            return web.Response(body=self._files[request.path])
+        if request.path == HUB_PATH and request.query.get("tf-hub-format") == "compressed":
+            return web.Response(status=302, headers={"Location": self.kaggle_url})
+        if request.path == KAGGLE_PATH and on_kaggle:
+            return self._answer_as_kaggle(request)
+        if request.path == STORAGE_PATH and not on_kaggle:
+            return await self._answer_as_storage(request)
+        return web.Response(status=404)
+
+    def _answer_as_kaggle(self, request: web.BaseRequest) -> web.Response:
+        if self._token is not None:
+            secret = base64.b64encode(":".join(self._token).encode()).decode()
+            if request.headers.get("Authorization") != f"Basic {secret}":
+                body = json.dumps({"code": 403, "message": "Permission denied"})
+                return web.Response(status=403, text=body, content_type="application/json")
+        signed = f"{self.base}{STORAGE_PATH}?X-Goog-Expires=3600&X-Goog-Signature={SIGNATURE}"
+        return web.Response(status=302, headers={"Location": signed})
+
+    async def _answer_as_storage(self, request: web.BaseRequest) -> web.StreamResponse:
+        signed = request.raw_path.endswith(f"X-Goog-Signature={SIGNATURE}")
+        if not signed or "Authorization" in request.headers:
+            return web.Response(
+                status=403, text="<Error><Code>SignatureDoesNotMatch</Code></Error>"
+            )
+        answer = self._script.pop(0) if len(self._script) > 1 else self._script[0]
+        match answer:
+            case Answer.ARCHIVE:
+                return web.Response(body=self._archive, content_type="application/x-gzip")
+            case Answer.CHUNKED:
+                return await self._stream(request, {}, self._archive)
+            case Answer.CUT | Answer.STALL:
+                length = {"Content-Length": str(len(self._archive))}
+                half = self._archive[: len(self._archive) // 2]
+                response = await self._stream(request, length, half)
+                if answer is Answer.STALL:
+                    await self._stop.wait()
+                if request.transport is not None:
+                    request.transport.close()
+                return response
+            case Answer.EMPTY:
+                return web.Response(body=b"", content_type="application/x-gzip")
+            case Answer.HTML:
+                return web.Response(text="<html>Sign in</html>", content_type="text/html")
+            case Answer.LOOP:
+                return web.Response(status=307, headers={"Location": request.raw_path})
+            case Answer.NOT_FOUND:
+                return web.Response(status=404)
+            case Answer.SERVER_ERROR:
+                return web.Response(status=500)
+            case Answer.RATE_LIMITED:
+                return web.Response(status=429, headers={"Retry-After": "7"})
+
+    async def _stream(
+        self, request: web.BaseRequest, headers: Mapping[str, str], body: bytes
+    ) -> web.StreamResponse:
+        response = web.StreamResponse(headers=headers)
+        await response.prepare(request)
+        await response.write(body)
+        return response

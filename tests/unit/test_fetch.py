@@ -1,0 +1,204 @@
+"""Patience, digests and validators of the fetcher, over a client that answers from a script."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import random
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+
+from birdcli.errors import ErrorCode, FetchError
+from birdcli.fetch import HttpFetcher, Surroundings
+from birdcli.http_get import Body, Unchanged
+from birdcli.items import ImageRef, SourceKind, Stage, Timings
+from birdcli.retry import AskedToWaitError
+from birdcli.settings import FetchSettings
+from birdcli.validators import Revalidation, Validators
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from birdcli.web_url import WebUrl
+
+DATA = b"the bytes of a picture"
+DIGEST = hashlib.sha256(DATA).hexdigest()
+URL = "http://h/a.jpg"
+REF = ImageRef(index=0, source=URL, kind=SourceKind.URL)
+BODY = Body(DATA, {"ETag": '"1"'})
+DEAD = FetchError(ErrorCode.FETCH_CONNECT, "dead", retryable=True)
+
+
+class ScriptedClient:
+    """Answers in turn; an exception is raised."""
+
+    def __init__(self, *script: Body | Unchanged | FetchError) -> None:
+        self.script = list(script)
+        self.asked: list[tuple[str, Validators | None]] = []
+
+    async def get(self, target: WebUrl, known: Validators | None) -> Body | Unchanged:
+        self.asked.append((str(target.url), known))
+        answer = self.script.pop(0)
+        if isinstance(answer, FetchError):
+            raise answer
+        return answer
+
+
+class Ticks:
+    """A clock that goes one second per look."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def __call__(self) -> float:
+        self.now_s += 1.0
+        return self.now_s
+
+
+class NoJitter(random.Random):
+    """Always the shortest pause."""
+
+    def uniform(self, a: float, b: float) -> float:
+        return a
+
+
+class Store:
+    """Validators in memory."""
+
+    def __init__(self, **known: Validators) -> None:
+        self.kept = known
+
+    def get(self, url: str) -> Validators | None:
+        return self.kept.get(url)
+
+    def put(self, url: str, validators: Validators) -> None:
+        self.kept[url] = validators
+
+
+class Pauses:
+    """A sleep that only remembers."""
+
+    def __init__(self) -> None:
+        self.taken: list[float] = []
+
+    async def __call__(self, pause_s: float) -> None:
+        self.taken.append(pause_s)
+
+
+@pytest.fixture
+def executor() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(1) as executor:
+        yield executor
+
+
+def fetcher_over(
+    client: ScriptedClient,
+    executor: ThreadPoolExecutor,
+    *,
+    pauses: Pauses | None = None,
+    revalidation: Revalidation | None = None,
+) -> HttpFetcher:
+    return HttpFetcher(
+        FetchSettings(retries=2),
+        client,
+        executor=executor,
+        revalidation=revalidation,
+        surroundings=Surroundings(sleep=pauses or Pauses(), clock=Ticks(), rng=random.Random(1)),
+    )
+
+
+async def test_timings_are_marked_around_the_request(executor: ThreadPoolExecutor) -> None:
+    image = await fetcher_over(ScriptedClient(BODY), executor).fetch(REF, Timings(0.0))
+    assert image.timings.marks == ((Stage.QUEUE, 1.0), (Stage.FETCH, 2.0))
+
+
+@pytest.mark.parametrize("size", [1, 65_536, 65_537, 300_000])
+async def test_digests_are_right_at_every_size(executor: ThreadPoolExecutor, size: int) -> None:
+    data = random.Random(size).randbytes(size)
+    image = await fetcher_over(ScriptedClient(Body(data, {})), executor).fetch(REF, Timings(0.0))
+    assert (image.data, image.sha256) == (data, hashlib.sha256(data).hexdigest())
+
+
+async def test_attempts_are_counted_on_success(executor: ThreadPoolExecutor) -> None:
+    pauses = Pauses()
+    fetcher = fetcher_over(ScriptedClient(DEAD, DEAD, BODY), executor, pauses=pauses)
+    assert (await fetcher.fetch(REF, Timings(0.0))).attempts == 3
+    assert len(pauses.taken) == 2
+
+
+async def test_attempts_are_counted_on_failure(executor: ThreadPoolExecutor) -> None:
+    fetcher = fetcher_over(ScriptedClient(DEAD, DEAD, DEAD), executor)
+    with pytest.raises(FetchError) as caught:
+        await fetcher.fetch(REF, Timings(0.0))
+    assert caught.value.attempts == 3
+
+
+async def test_an_error_that_will_stay_is_not_retried(executor: ThreadPoolExecutor) -> None:
+    pauses = Pauses()
+    gone = FetchError(ErrorCode.FETCH_HTTP_STATUS, "HTTP 404", status=404)
+    client = ScriptedClient(gone)
+    with pytest.raises(FetchError) as caught:
+        await fetcher_over(client, executor, pauses=pauses).fetch(REF, Timings(0.0))
+    assert (caught.value.attempts, len(client.asked), pauses.taken) == (1, 1, [])
+
+
+async def test_a_failed_lookup_is_tried_twice(executor: ThreadPoolExecutor) -> None:
+    unknown = FetchError(ErrorCode.FETCH_DNS, "unknown", retryable=True)
+    client = ScriptedClient(unknown, unknown)
+    with pytest.raises(FetchError) as caught:
+        await fetcher_over(client, executor).fetch(REF, Timings(0.0))
+    assert (caught.value.code, caught.value.attempts) == (ErrorCode.FETCH_DNS, 2)
+
+
+async def test_the_server_says_how_long_to_pause(executor: ThreadPoolExecutor) -> None:
+    pauses = Pauses()
+    wait = AskedToWaitError(ErrorCode.FETCH_RATE_LIMITED, "HTTP 429", status=429, wait_s=12.0)
+    await fetcher_over(ScriptedClient(wait, BODY), executor, pauses=pauses).fetch(REF, Timings(0.0))
+    assert pauses.taken == [12.0]
+
+
+async def test_validators_are_kept_under_what_the_user_typed(executor: ThreadPoolExecutor) -> None:
+    store = Store()
+    revalidation = Revalidation(store=store, has_answer=lambda _: False)
+    ref = ImageRef(index=0, source="http://me:pw@h/a.jpg#x", kind=SourceKind.URL)
+    fetcher = fetcher_over(ScriptedClient(BODY), executor, revalidation=revalidation)
+    await fetcher.fetch(ref, Timings(0.0))
+    assert store.kept == {ref.source: Validators(sha256=DIGEST, etag='"1"')}
+
+
+async def test_a_304_stands_for_the_known_bytes(executor: ThreadPoolExecutor) -> None:
+    known = Validators(sha256=DIGEST, etag='"1"')
+    revalidation = Revalidation(store=Store(**{URL: known}), has_answer=lambda _: True)
+    client = ScriptedClient(DEAD, Unchanged(DIGEST))
+    fetcher = fetcher_over(client, executor, revalidation=revalidation)
+    image = await fetcher.fetch(REF, Timings(0.0))
+    assert (image.data, image.sha256, image.unchanged, image.attempts) == (b"", DIGEST, True, 2)
+    assert client.asked == [(URL, known), (URL, known)]
+
+
+async def test_an_unconditional_fetch_asks_no_store(executor: ThreadPoolExecutor) -> None:
+    known = Validators(sha256=DIGEST, etag='"1"')
+    revalidation = Revalidation(store=Store(**{URL: known}), has_answer=lambda _: True)
+    client = ScriptedClient(BODY)
+    fetcher = fetcher_over(client, executor, revalidation=revalidation)
+    await fetcher.fetch(REF, Timings(0.0), conditional=False)
+    assert client.asked == [(URL, None)]
+
+
+async def test_the_deadline_covers_pauses(executor: ThreadPoolExecutor) -> None:
+    async def oversleep(pause_s: float) -> None:
+        await asyncio.Event().wait()
+
+    fetcher = HttpFetcher(
+        FetchSettings(deadline_s=0.01),
+        ScriptedClient(DEAD),
+        executor=executor,
+        surroundings=Surroundings(sleep=oversleep, rng=NoJitter()),
+    )
+    with pytest.raises(FetchError) as caught:
+        await fetcher.fetch(REF, Timings(0.0))
+    assert (caught.value.code, caught.value.attempts) == (ErrorCode.FETCH_DEADLINE, 1)
+    assert caught.value.retryable
+    assert dict(caught.value.details) == {"last_code": "fetch.connect"}

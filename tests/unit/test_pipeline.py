@@ -1,0 +1,302 @@
+"""One outcome per input, whatever fails."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from birdcli.errors import ErrorCode, ModelError, OutputError
+from birdcli.items import (
+    CacheState,
+    Classified,
+    ErrorInfo,
+    Failed,
+    FetchedImage,
+    ImageRef,
+    Outcome,
+    Timings,
+)
+from birdcli.pipeline import ByteBudget, Engine, Pipeline
+from birdcli.settings import BatchSettings, PipelineSettings
+from tests.fakes import (
+    LABELS,
+    FakeAnswers,
+    FakeClassifier,
+    FakeClock,
+    FakeDecoder,
+    FakeFetcher,
+    ListSink,
+    image_ref,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from birdcli.ports import Classifier
+
+
+WINDOW = 8
+
+
+class Bench:
+    """A pipeline over fakes."""
+
+    def __init__(
+        self, *, ordered: bool = True, sink: ListSink | None = None, answers: bool = False
+    ) -> None:
+        self.clock = FakeClock()
+        self.fetcher = FakeFetcher(self.clock)
+        self.decoder = FakeDecoder(self.clock)
+        self.classifier = FakeClassifier()
+        self.loads = 0
+        self.answers = FakeAnswers() if answers else None
+        self.sink = sink or ListSink()
+        self.ordered = ordered
+        self.load_error: ModelError | None = None
+
+    def load(self) -> Classifier:
+        self.loads += 1
+        if self.load_error is not None:
+            raise self.load_error
+        return self.classifier
+
+    def run(self, inputs: Iterable[ImageRef | Failed]) -> list[Outcome]:
+        async def main() -> None:
+            pipeline = Pipeline(
+                fetcher=self.fetcher,
+                decoder=self.decoder,
+                decode_workers=2,
+                engine=Engine(self.load),
+                labels=LABELS,
+                model="fake@1",
+                answers=self.answers,
+                sink=self.sink,
+                settings=PipelineSettings(fetchers=4, window=WINDOW, ordered=self.ordered),
+                batching=BatchSettings(max_size=3, max_age_s=0.001),
+                clock=self.clock,
+            )
+            await pipeline.run(iter(inputs), stop=asyncio.Event())
+
+        asyncio.run(main())
+        return self.sink.outcomes
+
+
+def refs(*sources: str) -> list[ImageRef]:
+    return [image_ref(index, source) for index, source in enumerate(sources)]
+
+
+def error_code(outcome: Outcome) -> str:
+    assert isinstance(outcome, Failed)
+    return outcome.error.code
+
+
+def test_outcomes_come_in_input_order() -> None:
+    outcomes = Bench().run(refs(*(f"{letter}.jpg" for letter in "abcdefghijklmnopqrstuvwxyz")))
+    assert [outcome.ref.index for outcome in outcomes] == list(range(26))
+    assert all(isinstance(outcome, Classified) for outcome in outcomes)
+
+
+def test_unordered_outcomes_are_the_same_ones() -> None:
+    outcomes = Bench(ordered=False).run(refs(*"abcdefghij"))
+    assert sorted(outcome.ref.index for outcome in outcomes) == list(range(10))
+
+
+def test_shards_keep_their_order_though_indexes_have_gaps() -> None:
+    outcomes = Bench().run([image_ref(index) for index in (1, 5, 9, 13)])
+    assert [outcome.ref.index for outcome in outcomes] == [1, 5, 9, 13]
+
+
+def test_the_answer_is_that_of_the_right_picture() -> None:
+    outcomes = Bench().run(refs("d", "e", "f"))  # 100, 101, 102
+    best = [o.predictions[0].class_id for o in outcomes if isinstance(o, Classified)]
+    assert best == [0, 1, 2]
+
+
+def test_each_failure_becomes_its_own_record_and_harms_nobody_else() -> None:
+    listed = Failed(
+        ref=image_ref(4, "ftp://x"),
+        error=ErrorInfo(code=ErrorCode.SOURCE_BAD_SCHEME, message="ftp"),
+        timings=Timings(1.0),
+    )
+    outcomes = Bench().run([*refs("a", "b404", "text", "d"), listed, image_ref(5, "e")])
+    assert [type(outcome).__name__ for outcome in outcomes] == [
+        "Classified",
+        "Failed",
+        "Failed",
+        "Classified",
+        "Failed",
+        "Classified",
+    ]
+    assert error_code(outcomes[1]) == "fetch.http_status"
+    assert error_code(outcomes[2]) == "decode.not_an_image"
+    assert error_code(outcomes[4]) == "source.bad_scheme"
+
+
+def test_an_image_the_engine_refuses_costs_only_itself() -> None:
+    outcomes = Bench().run(refs("a", "!", "c"))
+    assert [isinstance(outcome, Classified) for outcome in outcomes] == [True, False, True]
+    assert error_code(outcomes[1]) == "inference.failed"
+
+
+def test_a_score_that_is_no_number_costs_only_its_image() -> None:
+    outcomes = Bench().run(refs("a", "?", "c"))
+    assert [isinstance(outcome, Classified) for outcome in outcomes] == [True, False, True]
+    assert error_code(outcomes[1]) == "inference.non_finite"
+
+
+def test_the_same_input_twice_gives_two_records() -> None:
+    outcomes = Bench().run(refs("a", "a"))
+    assert [outcome.ref.index for outcome in outcomes] == [0, 1]
+
+
+def test_stages_sum_to_the_total() -> None:
+    for outcome in Bench().run(refs("a", "b404", "text", "!", "e")):
+        stages = outcome.timings.stages_ms()
+        assert all(duration >= 0.0 for duration in stages.values())
+        assert sum(stages.values()) == pytest.approx(outcome.timings.total_ms, abs=1e-6)
+
+
+def test_an_answer_of_an_earlier_run_needs_no_decoder_and_no_engine() -> None:
+    bench = Bench(answers=True)
+    first = bench.run(refs("a", "b"))
+    assert {o.cache for o in first if isinstance(o, Classified)} == {CacheState.MISS}
+    assert bench.answers is not None
+    again = Bench(answers=True)
+    again.answers = bench.answers
+    second = again.run(refs("a", "b"))
+    assert {o.cache for o in second if isinstance(o, Classified)} == {CacheState.HIT}
+    assert [o.predictions for o in second if isinstance(o, Classified)] == [
+        o.predictions for o in first if isinstance(o, Classified)
+    ]
+    assert (again.loads, again.decoder.decoded) == (0, 0)
+
+
+def test_without_a_cache_records_say_so() -> None:
+    (outcome,) = Bench().run(refs("a"))
+    assert isinstance(outcome, Classified)
+    assert outcome.cache is CacheState.OFF
+
+
+def test_unchanged_bytes_whose_answer_is_gone_are_fetched_again() -> None:
+    bench = Bench(answers=True)
+    (outcome,) = bench.run(refs("304"))
+    assert isinstance(outcome, Classified)
+    assert bench.fetcher.asked == [("304", True), ("304", False)]
+    assert outcome.image.bytes == 3
+
+
+def test_no_inputs_give_no_outcomes_and_load_nothing() -> None:
+    bench = Bench()
+    assert bench.run([]) == []
+    assert bench.loads == 0
+
+
+def test_only_failed_inputs_load_nothing() -> None:
+    bench = Bench()
+    assert len(bench.run(refs("404", "404"))) == 2
+    assert bench.loads == 0
+
+
+def test_a_model_that_cannot_be_loaded_ends_the_run() -> None:
+    bench = Bench()
+    bench.load_error = ModelError(ErrorCode.MODEL_LOAD_FAILED, "broken")
+    with pytest.raises(ExceptionGroup) as caught:
+        bench.run(refs(*"abcdefgh"))
+    assert caught.group_contains(ModelError, match="broken")
+
+
+def test_an_output_that_cannot_be_written_ends_the_run() -> None:
+    error = OutputError(ErrorCode.OUTPUT_DISK_FULL, "full")
+    bench = Bench(sink=ListSink(fail_at=3, error=error))
+    with pytest.raises(ExceptionGroup) as caught:
+        bench.run(refs(*"abcdefghijklmnop"))
+    assert caught.group_contains(OutputError, match="full")
+    assert [outcome.ref.index for outcome in bench.sink.outcomes] == [0, 1, 2]
+
+
+def test_the_list_is_read_no_further_than_the_window() -> None:
+    read = 0
+    in_flight: list[int] = []
+
+    class Stuck(FakeFetcher):
+        """Keeps the first input until the window is full and the loop has nothing else to do."""
+
+        async def fetch(
+            self, ref: ImageRef, timings: Timings, *, conditional: bool = True
+        ) -> FetchedImage:
+            in_flight.append(ref.index)
+            if ref.index == 0:
+                for _ in range(1000):
+                    await asyncio.sleep(0)
+                assert max(in_flight) < WINDOW
+            return await super().fetch(ref, timings, conditional=conditional)
+
+    def inputs() -> Iterator[ImageRef]:
+        nonlocal read
+        for index in range(2000):
+            read += 1
+            yield image_ref(index)
+
+    bench = Bench()
+    bench.fetcher = Stuck(bench.clock)
+    assert len(bench.run(inputs())) == 2000
+    assert read == 2000
+
+
+async def test_stop_takes_no_more_inputs_and_finishes_those_in_flight() -> None:
+    bench = Bench()
+    stop = asyncio.Event()
+
+    def endless() -> Iterator[ImageRef]:
+        index = 0
+        while True:
+            yield image_ref(index)
+            index += 1
+
+    class StopAtFive(ListSink):
+        def write(self, outcomes: Sequence[Outcome]) -> None:
+            super().write(outcomes)
+            if len(self.outcomes) >= 5:
+                loop.call_soon_threadsafe(stop.set)
+
+    loop = asyncio.get_running_loop()
+    sink = StopAtFive()
+    pipeline = Pipeline(
+        fetcher=bench.fetcher,
+        decoder=bench.decoder,
+        decode_workers=2,
+        engine=Engine(bench.load),
+        labels=LABELS,
+        model="fake@1",
+        answers=None,
+        sink=sink,
+        settings=PipelineSettings(fetchers=4, window=8),
+        batching=BatchSettings(max_size=3, max_age_s=0.001),
+        clock=bench.clock,
+    )
+    await asyncio.wait_for(pipeline.run(endless(), stop=stop), 10.0)
+    indexes = [outcome.ref.index for outcome in sink.outcomes]
+    assert indexes == list(range(len(indexes)))
+    assert len(indexes) >= 5
+
+
+async def test_the_byte_budget_holds_back_what_does_not_fit() -> None:
+    budget = ByteBudget(100)
+    await budget.acquire(80)
+    second = asyncio.ensure_future(budget.acquire(30))
+    await asyncio.sleep(0)
+    assert not second.done()
+    budget.release(80)
+    await asyncio.wait_for(second, 5.0)
+
+
+async def test_an_image_above_the_budget_passes_alone() -> None:
+    budget = ByteBudget(100)
+    await asyncio.wait_for(budget.acquire(1000), 5.0)
+    second = asyncio.ensure_future(budget.acquire(1))
+    await asyncio.sleep(0)
+    assert not second.done()
+    budget.release(1000)
+    await asyncio.wait_for(second, 5.0)

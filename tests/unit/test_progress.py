@@ -1,0 +1,279 @@
+"""Live progress and the closing summary."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+
+from birdcli.errors import ErrorCode
+from birdcli.items import Stage
+from birdcli.metrics import RunMetrics
+from birdcli.progress import LiveProgress, print_summary
+from tests.unit.test_record import BACKGROUND, cached, classified, failed
+
+if TYPE_CHECKING:
+    from birdcli.items import Outcome
+
+SLOW_MS = {Stage.QUEUE: 1.0, Stage.FETCH: 1204.0, Stage.DECODE: 4.13, Stage.INFERENCE: 85.0}
+
+
+@pytest.fixture(autouse=True)
+def _ordinary_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "COLUMNS"):
+        monkeypatch.delenv(name, raising=False)
+
+
+class Clock:
+    """Stands still until it is told."""
+
+    def __init__(self) -> None:
+        self.now_s = 100.0
+        self.reads = 0
+
+    def __call__(self) -> float:
+        self.reads += 1
+        return self.now_s
+
+
+def terminal(width: int = 80) -> Console:
+    return Console(file=io.StringIO(), width=width, force_terminal=True, no_color=True)
+
+
+def shown_by(console: Console) -> str:
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def summary_lines(
+    *outcomes: Outcome, wall_s: float = 2.0, width: int = 80, terminal: bool = False
+) -> list[str]:
+    metrics = RunMetrics()
+    for outcome in outcomes:
+        metrics.observe(outcome)
+    console = Console(file=io.StringIO(), width=width, force_terminal=terminal)
+    print_summary(
+        console, metrics.summary(wall_s), model="aiy-birds-v1@1", backend="tensorflow/float32"
+    )
+    return shown_by(console).splitlines()
+
+
+def last_line_of(console: Console, progress: LiveProgress) -> str:
+    """What is drawn now, without waiting for the thread that redraws."""
+    assert isinstance(console.file, io.StringIO)
+    console.file.seek(0)
+    console.file.truncate()
+    progress._progress.refresh()
+    return shown_by(console)
+
+
+def test_progress_that_is_off_writes_nothing() -> None:
+    console = terminal()
+    with LiveProgress(console, enabled=False, total=3) as progress:
+        progress.observe(classified())
+        progress.set_total(5)
+    assert shown_by(console) == ""
+
+
+def test_progress_that_is_off_does_not_look_at_the_clock() -> None:
+    clock = Clock()
+    with LiveProgress(terminal(), enabled=False, clock=clock) as progress:
+        before = clock.reads
+        progress.observe(classified())
+    assert clock.reads == before
+
+
+def test_progress_starts_before_the_first_outcome() -> None:
+    console = terminal()
+    with LiveProgress(console, enabled=True, clock=Clock()) as progress:
+        assert "starting" in last_line_of(console, progress)
+
+
+def test_progress_counts_done_of_total() -> None:
+    console = terminal()
+    with LiveProgress(console, enabled=True, total=1200, clock=Clock()) as progress:
+        progress.observe(classified())
+        assert "1 of 1,200" in last_line_of(console, progress)
+
+
+def test_progress_without_a_total_counts_done() -> None:
+    console = terminal()
+    with LiveProgress(console, enabled=True, clock=Clock()) as progress:
+        progress.observe(classified())
+        line = last_line_of(console, progress)
+    assert " 1" in line
+    assert " of " not in line
+
+
+def test_total_may_be_known_later() -> None:
+    console = terminal()
+    with LiveProgress(console, enabled=True, clock=Clock()) as progress:
+        progress.observe(classified())
+        progress.set_total(7)
+        assert "1 of 7" in last_line_of(console, progress)
+
+
+def test_progress_counts_failures() -> None:
+    console = terminal()
+    with LiveProgress(console, enabled=True, clock=Clock()) as progress:
+        progress.observe(failed())
+        assert "1, 1 failed" in last_line_of(console, progress)
+
+
+def test_progress_shows_speed_and_time_left() -> None:
+    console, clock = terminal(), Clock()
+    with LiveProgress(console, enabled=True, total=100, clock=clock) as progress:
+        for _ in range(11):
+            progress.observe(classified())
+            clock.now_s += 0.5
+        line = last_line_of(console, progress)
+    assert "11 of 100, 2.0 images/s, 45 s left" in line
+
+
+def test_long_time_left_is_told_in_minutes() -> None:
+    console, clock = terminal(), Clock()
+    with LiveProgress(console, enabled=True, total=1000, clock=clock) as progress:
+        for _ in range(11):
+            progress.observe(classified())
+            clock.now_s += 0.5
+        assert "8 min 15 s left" in last_line_of(console, progress)
+
+
+def test_rich_is_told_five_times_a_second_at_the_most() -> None:
+    console, clock = terminal(), Clock()
+    with LiveProgress(console, enabled=True, total=9, clock=clock) as progress:
+        progress.observe(classified())
+        clock.now_s += 0.19
+        progress.observe(classified())
+        assert "1 of 9" in last_line_of(console, progress)
+        clock.now_s += 0.02
+        progress.observe(classified())
+        assert "3 of 9" in last_line_of(console, progress)
+
+
+def test_progress_line_fits_a_terminal_of_80_columns() -> None:
+    console, clock = terminal(80), Clock()
+    with LiveProgress(console, enabled=True, total=10_000_000, clock=clock) as progress:
+        for _ in range(5000):
+            progress.observe(failed())
+            clock.now_s += 0.01
+        line = last_line_of(console, progress).rpartition("\x1b[2K")[2]
+    assert cell_len(line) <= 80
+    assert "\n" not in line
+
+
+def test_progress_leaves_nothing_behind() -> None:
+    console = terminal()
+    with LiveProgress(console, enabled=True, total=1, clock=Clock()) as progress:
+        progress.observe(classified())
+    assert shown_by(console).endswith("\x1b[2K")
+
+
+def test_summary_without_failures_is_three_lines() -> None:
+    assert summary_lines(*[classified(batch_size=8)] * 600, wall_s=12.4) == [
+        "Named    all 600 in 12.4 s, 48.4 images/s",
+        "p50/p95  fetch 81/81, decode 4.1/4.1, inference 85/85, total 184/184 ms",
+        "Model    aiy-birds-v1@1 on tensorflow/float32, batches of 8",
+    ]
+
+
+def test_summary_of_failures_names_code_example_and_hint() -> None:
+    outcomes: list[Outcome] = [
+        classified(),
+        failed("https://u:secret@example.org/b.jpg", message="HTTP 404"),
+        failed("https://example.org/c.jpg"),
+        failed("d.jpg", ErrorCode.DECODE_TRUNCATED, "the file is cut off", hint="Copy it again."),
+    ]
+    assert summary_lines(*outcomes)[:4] == [
+        "Named    1 of 4 in 2.0 s, 0.50 images/s",
+        "Failed   2 fetch.http_status  HTTP 404 (first: https://***@example.org/b.jpg)",
+        "         1 decode.truncated   the file is cut off (d.jpg)",
+        "         Hint: Copy it again.",
+    ]
+
+
+def test_summary_gives_one_hint_that_of_the_most_frequent_failure() -> None:
+    rare = failed(code=ErrorCode.FETCH_DNS, hint="Check the name.")
+    frequent = failed(hint="Check the path.")
+    text = "\n".join(summary_lines(rare, frequent, frequent))
+    assert "Hint: Check the path." in text
+    assert "Check the name." not in text
+
+
+@pytest.mark.parametrize(("kinds", "closing"), [(4, "1 more of 1 other kind"), (6, "3 more of")])
+def test_summary_shows_three_kinds_of_failure_and_counts_the_rest(kinds: int, closing: str) -> None:
+    lines = summary_lines(*[failed(code=code) for code in list(ErrorCode)[-kinds:]])
+    assert sum("HTTP 404" in line for line in lines) == 3
+    assert closing in lines[4]
+
+
+def test_summary_without_hint_has_no_line_for_it() -> None:
+    assert len(summary_lines(classified(), failed())) == 4
+
+
+def test_summary_never_has_more_than_8_lines_of_80_columns() -> None:
+    outcomes: list[Outcome] = [
+        failed("p/" * 80, code, "word " * 50, hint="try " * 50, stages_ms=SLOW_MS)
+        for code in ErrorCode
+    ]
+    outcomes += [classified(predictions=(BACKGROUND,), stages_ms=SLOW_MS), cached()]
+    lines = summary_lines(*outcomes, wall_s=100_000.0)
+    assert len(lines) <= 8
+    assert max(map(cell_len, lines)) <= 80
+
+
+def test_summary_breaks_between_parts_on_a_narrow_terminal() -> None:
+    assert summary_lines(classified(), width=40)[1:4] == [
+        "p50/p95  fetch 81/81, decode 4.1/4.1",
+        "         inference 85/85",
+        "         total 184/184 ms",
+    ]
+
+
+def test_summary_counts_pictures_without_a_bird() -> None:
+    assert summary_lines(classified(predictions=(BACKGROUND,)))[0].endswith("1 show no bird")
+
+
+def test_summary_counts_answers_from_the_cache() -> None:
+    assert summary_lines(cached())[-1] == (
+        "Model    aiy-birds-v1@1 on tensorflow/float32, 1 from the cache"
+    )
+
+
+def test_summary_of_a_run_that_named_nothing_has_no_speed() -> None:
+    assert summary_lines(failed())[0] == "Named    0 of 1 in 2.0 s"
+
+
+def test_summary_of_an_input_without_time_has_no_times() -> None:
+    lines = summary_lines(failed(stages_ms={Stage.QUEUE: 0.0}))
+    assert lines[-2] == "p50/p95  total 0.0/0.0 ms"
+
+
+@pytest.mark.parametrize(
+    ("wall_s", "shown"),
+    [
+        (0.042, "0.04 s"),
+        (59.94, "59.9 s"),
+        (59.96, "1 min 00 s"),
+        (200.0, "3 min 20 s"),
+        (3599.9, "1 h 00 min"),
+        (7530.0, "2 h 05 min"),
+    ],
+)
+def test_summary_tells_the_wall_time(wall_s: float, shown: str) -> None:
+    assert summary_lines(classified(), wall_s=wall_s)[0].startswith(f"Named    all 1 in {shown},")
+
+
+def test_summary_in_a_log_has_no_escape_codes() -> None:
+    assert "\x1b" not in "".join(summary_lines(classified(), failed()))
+
+
+def test_summary_shows_hostile_text_and_does_not_obey_it() -> None:
+    outcome = failed("[/red]\x1b[2J", message="[bold]\x1b]0;x\x07\nHint", hint="[link=x]\x9b")
+    lines = summary_lines(outcome, width=120)
+    assert lines[1].endswith(r"[bold]\x1b]0;x\x07\nHint ([/red]\x1b[2J)")
+    assert lines[2].endswith(r"Hint: [link=x]\x9b")

@@ -1,0 +1,76 @@
+"""A blocking list never blocks the loop."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from birdcli.pump import Pump
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+async def test_all_items_come_in_order() -> None:
+    pump = Pump(iter(range(1000)), ahead=3)
+    assert [item async for item in pump.items(asyncio.Event())] == list(range(1000))
+    assert not pump.reading
+
+
+async def test_the_first_item_comes_while_the_list_is_still_open() -> None:
+    more = threading.Event()
+
+    def slow() -> Iterator[int]:
+        yield 1
+        more.wait(10.0)
+        yield 2
+
+    items = Pump(slow(), ahead=4).items(asyncio.Event())
+    assert await anext(items) == 1
+    more.set()
+    assert [item async for item in items] == [2]
+
+
+async def test_it_reads_no_further_ahead_than_allowed() -> None:
+    read: list[int] = []
+
+    def watched() -> Iterator[int]:
+        for number in range(100):
+            read.append(number)
+            yield number
+
+    items = Pump(watched(), ahead=2).items(asyncio.Event())
+    assert await anext(items) == 0
+    assert len(read) <= 5
+    await items.aclose()  # type: ignore[attr-defined]  # it is a generator
+
+
+async def test_an_error_of_the_list_is_raised_after_its_items() -> None:
+    def broken() -> Iterator[int]:
+        yield 1
+        raise OSError("the list broke")
+
+    items = Pump(broken(), ahead=4).items(asyncio.Event())
+    assert await anext(items) == 1
+    with pytest.raises(OSError, match="the list broke"):
+        await anext(items)
+
+
+async def test_stop_ends_it_while_the_list_waits() -> None:
+    never = threading.Event()
+
+    def stuck() -> Iterator[int]:
+        yield 1
+        never.wait(10.0)
+
+    stop = asyncio.Event()
+    pump = Pump(stuck(), ahead=4)
+    items = pump.items(stop)
+    assert await anext(items) == 1
+    stop.set()
+    assert [item async for item in items] == []
+    assert pump.reading
+    never.set()

@@ -1,0 +1,83 @@
+"""Validators of URLs."""
+
+from __future__ import annotations
+
+import pytest
+
+from birdcli.validators import Revalidation, Validators, offered_validators
+
+DIGEST = "a" * 64
+
+
+class OneUrl:
+    """A store that knows one URL."""
+
+    def get(self, url: str) -> Validators | None:
+        return Validators(sha256=DIGEST, etag='"1"') if url == "http://h/known" else None
+
+    def put(self, url: str, validators: Validators) -> None:
+        raise AssertionError("nothing to keep here")
+
+
+def test_both_validators_make_a_request_conditional() -> None:
+    validators = Validators(sha256=DIGEST, etag='W/"1"', last_modified="then")
+    assert validators.request_headers() == {"If-None-Match": 'W/"1"', "If-Modified-Since": "then"}
+
+
+def test_one_validator_is_enough() -> None:
+    assert Validators(sha256=DIGEST, last_modified="then").request_headers() == {
+        "If-Modified-Since": "then"
+    }
+
+
+@pytest.mark.parametrize(
+    ("sha256", "etag", "last_modified"),
+    [
+        ("A" * 64, '"1"', None),
+        ("a" * 63, '"1"', None),
+        ("a" * 64 + "\n", '"1"', None),
+        (DIGEST, None, None),
+        (DIGEST, "", None),
+        (DIGEST, '"1"\r\nX: y', None),
+        (DIGEST, '"\udcff"', None),
+        (DIGEST, '"é"', None),
+        (DIGEST, '"1"', "x" * 1025),
+    ],
+)
+def test_values_that_would_harm_a_header_are_refused(
+    sha256: str, etag: str | None, last_modified: str | None
+) -> None:
+    with pytest.raises(ValueError, match="no "):
+        Validators(sha256=sha256, etag=etag, last_modified=last_modified)
+
+
+def test_an_answer_offers_its_validators() -> None:
+    headers = {"ETag": '"1"', "Last-Modified": "then", "Cache-Control": "max-age=60"}
+    assert offered_validators(headers, DIGEST) == Validators(
+        sha256=DIGEST, etag='"1"', last_modified="then"
+    )
+
+
+def test_a_harmful_validator_is_dropped_and_the_other_kept() -> None:
+    headers = {"ETag": '"\udcff"', "Last-Modified": "then"}
+    assert offered_validators(headers, DIGEST) == Validators(sha256=DIGEST, last_modified="then")
+
+
+@pytest.mark.parametrize(
+    "headers", [{}, {"ETag": ""}, {"ETag": '"1"', "Cache-Control": "max-age=0, NO-STORE"}]
+)
+def test_an_answer_may_offer_nothing(headers: dict[str, str]) -> None:
+    assert offered_validators(headers, DIGEST) is None
+
+
+@pytest.mark.parametrize(
+    ("url", "answered", "found"),
+    [
+        ("http://h/known", True, True),
+        ("http://h/known", False, False),
+        ("http://h/other", True, False),
+    ],
+)
+def test_validators_count_only_with_an_answer(url: str, answered: bool, found: bool) -> None:
+    revalidation = Revalidation(store=OneUrl(), has_answer=lambda digest: answered)
+    assert (revalidation.look_up(url) is not None) == found
