@@ -174,7 +174,9 @@ def decode_image(
     opener = _load_opener(kind)
     with _library_faults(kind, data):
         picture = opener(io.BytesIO(data), "")
-    _refuse_raw_preview(picture)
+        is_raw_preview = _is_raw_preview(picture)
+    if is_raw_preview:
+        raise _unsupported("a camera's raw file")
     width, height = picture.size
     _verify_size((width, height), settings.max_pixels)
     box = (0.0, 0.0, float(width), float(height))
@@ -316,13 +318,13 @@ def _verify_size(size: tuple[int, int], max_pixels: int) -> None:
         )
 
 
-def _refuse_raw_preview(picture: ImageFile.ImageFile) -> None:
-    """Refuses the raw formats that are TIFF files: Pillow would decode their thumbnail."""
+def _is_raw_preview(picture: ImageFile.ImageFile) -> bool:
+    """Tells whether this is the thumbnail at the front of one of the raw formats that are TIFF."""
     tags = getattr(picture, "tag_v2", {})
-    subfile_type = tags.get(_TIFF_NEW_SUBFILE_TYPE, 0)
-    is_thumbnail = isinstance(subfile_type, int) and subfile_type & 1
-    if _TIFF_DNG_VERSION in tags or (is_thumbnail and _TIFF_SUB_IFDS in tags):
-        raise _unsupported("a camera's raw file")
+    if _TIFF_DNG_VERSION in tags:
+        return True
+    subfile_type = tags.get(_TIFF_NEW_SUBFILE_TYPE)
+    return isinstance(subfile_type, int) and subfile_type & 1 == 1 and _TIFF_SUB_IFDS in tags
 
 
 def _read_orientation(picture: ImageFile.ImageFile) -> int:

@@ -132,7 +132,7 @@ def fetch_error_of(err: BaseException, *, host: str, reading: bool = False) -> F
 
 def _reason(err: OSError) -> str:
     if isinstance(err, ssl.SSLError):  # its numbers and those of lookups are not those of OSError
-        text = getattr(err, "verify_message", "") or err.reason or err.strerror
+        text = getattr(err, "verify_message", "") or getattr(err, "reason", "") or err.strerror
     elif isinstance(err, socket.gaierror) or not err.errno:
         text = err.strerror
     else:

@@ -248,6 +248,8 @@ class Pipeline:
         async with outcomes:
             async for batch in iter_batches(decoded, self._batching, clock=self._clock):
                 classifier = await self._engine.start()
+                # What came while the engine was loading belongs into its first batch.
+                batch.extend(decoded.take_waiting(self._batching.max_size - len(batch)))
                 for outcome in await loop.run_in_executor(
                     self._engine.executor, self._classify_batch, classifier, batch
                 ):

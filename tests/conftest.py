@@ -25,12 +25,13 @@ TEST_DATA = find_test_data()
 REQUIRE_TEST_DATA = os.environ.get("BIRDCLI_REQUIRE_TEST_DATA") == "1"
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skips what needs the real data where there is none; there a skip may be forbidden."""
-    if TEST_DATA is not None:
-        return
+    """Loads TensorFlow in one worker only; skips what needs the real data where there is none."""
     for item in items:
-        if item.get_closest_marker("data"):
+        if item.get_closest_marker("tensorflow"):
+            item.add_marker(pytest.mark.xdist_group("tensorflow"))
+        if TEST_DATA is None and item.get_closest_marker("data"):
             item.add_marker(pytest.mark.skip(reason="no BIRDCLI_TEST_DATA"))
 
 

@@ -67,9 +67,10 @@ def configure_threads(threads: int) -> None:
 class TensorFlowClassifier:
     """A function of TensorFlow as a classifier."""
 
-    def __init__(self, function: Any, *, backend: str, class_count: int) -> None:
-        """Wraps a function from uint8 [N, H, W, 3] to float32 [N, C]."""
+    def __init__(self, function: Any, *, scale: Scale, backend: str, class_count: int) -> None:
+        """Wraps a function from scaled float32 [N, H, W, 3] to probabilities [N, C]."""
         self._function = function
+        self._scale = scale
         self.backend = backend
         self.class_count = class_count
 
@@ -87,7 +88,10 @@ class TensorFlowClassifier:
         """
         tf = _tensorflow()
         try:
-            scores: ScoreBatch = self._function(tf.constant(pixels)).numpy()
+            # Scaled outside the graph: inside, TensorFlow's optimiser would turn the division into
+            # a multiplication, which changes 126 of the 256 levels.
+            images = _scaled(tf, tf.constant(pixels), self._scale)
+            scores: ScoreBatch = self._function(images).numpy()
         except (tf.errors.OpError, ValueError, TypeError) as err:
             reason = str(err).splitlines()[0] if str(err) else type(err).__name__
             raise InferenceError(
@@ -192,7 +196,6 @@ def _scaled(tf: Any, pixels: Any, scale: Scale) -> Any:
     levels = tf.cast(pixels, tf.float32)
     match scale:
         case Scale.UNIT:
-            # A division: multiplying by float32(1/255) changes 126 of the 256 levels.
             return levels / 255.0
         case Scale.SYMMETRIC:
             return levels / 127.5 - 1.0
@@ -213,28 +216,29 @@ def load_reference(saved_model: Path, spec: GraphSpec) -> TensorFlowClassifier:
     tf = _tensorflow()
     module, signature, input_name, output_name = _load_signature(saved_model, spec)
 
-    def run(pixels: Any) -> Any:
-        scores = signature(**{input_name: _scaled(tf, pixels, spec.input.scale)})[output_name]
+    def run(images: Any) -> Any:
+        scores = signature(**{input_name: images})[output_name]
         return tf.nn.softmax(scores) if spec.output is OutputKind.LOGITS else scores
 
     run.module = module  # type: ignore[attr-defined]  # keeps its variables alive
     return TensorFlowClassifier(
         run,
+        scale=spec.input.scale,
         backend="tensorflow/reference",
         class_count=int(signature.structured_outputs[output_name].shape[1]),
     )
 
 
 def freeze(saved_model: Path, spec: GraphSpec) -> bytes:
-    """Turns the model into one constant graph from pixels to probabilities.
+    """Turns the model into one constant graph from scaled images to probabilities.
 
     Args:
         saved_model: The folder with `saved_model.pb`.
         spec: What must be known of it.
 
     Returns:
-        A serialised GraphDef with the placeholder `pixels`, uint8 [N, H, W, 3], and the output
-        `scores`, float32 [N, C].
+        A serialised GraphDef with the placeholder `images`, float32 [N, H, W, 3], scaled as the
+        model wants it, and the output `scores`, float32 [N, C].
 
     Raises:
         ModelError: ``model.load_failed``, ``model.unsafe_op``, ``model.runtime_missing``.
@@ -247,10 +251,10 @@ def freeze(saved_model: Path, spec: GraphSpec) -> bytes:
     position = sorted(signature.structured_outputs).index(output_name)
     height, width = spec.input.height, spec.input.width
     with tf.Graph().as_default() as graph:
-        pixels = tf.compat.v1.placeholder(tf.uint8, [None, height, width, 3], name="pixels")
+        images = tf.compat.v1.placeholder(tf.float32, [None, height, width, 3], name="images")
         (scores,) = tf.graph_util.import_graph_def(
             frozen.graph.as_graph_def(),
-            input_map={frozen.inputs[0].name: _scaled(tf, pixels, spec.input.scale)},
+            input_map={frozen.inputs[0].name: images},
             return_elements=[frozen.outputs[position].name],
             name="model",
         )
@@ -290,12 +294,14 @@ def load_frozen(data: bytes, spec: GraphSpec, class_count: int) -> TensorFlowCla
         wrapped = tf.compat.v1.wrap_function(
             lambda: tf.graph_util.import_graph_def(graph, name=""), []
         )
-        run = wrapped.prune("pixels:0", "scores:0")
+        run = wrapped.prune("images:0", "scores:0")
     except (tf.errors.OpError, ValueError, KeyError) as err:
         raise ModelError(
             ErrorCode.MODEL_LOAD_FAILED, f"{spec.model}: the prepared graph cannot run: {err}"
         ) from err
-    return TensorFlowClassifier(run, backend="tensorflow/float32", class_count=class_count)
+    return TensorFlowClassifier(
+        run, scale=spec.input.scale, backend="tensorflow/float32", class_count=class_count
+    )
 
 
 def detect_output(scores: ScoreBatch) -> OutputKind:

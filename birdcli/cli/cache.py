@@ -9,11 +9,18 @@ from typing import Annotated
 import typer
 
 from birdcli.cli.context import home_folder, reports_errors
+from birdcli.cli.options import option
 
-app = typer.Typer(no_args_is_help=True, help="Look into or clear the cache of earlier answers.")
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Look into or clear the cache of earlier answers.",
+)
+
+DEFAULT_CACHE_BYTES = 2_000_000_000
 
 CacheFolder = Annotated[
-    Path | None, typer.Option("--cache-dir", help="The cache's folder.", show_default=False)
+    Path | None, option("--cache-dir", help="The cache's folder.", show_default=False)
 ]
 
 
@@ -26,13 +33,13 @@ def default_cache_folder() -> Path:
 @reports_errors
 def info(
     cache_dir: CacheFolder = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Annotated[bool, option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show how many answers are kept, and how much room they take."""
     from birdcli.cache import open_cache
 
     folder = cache_dir or default_cache_folder()
-    cache = open_cache(folder)
+    cache = open_cache(folder, size_limit=DEFAULT_CACHE_BYTES)
     found = cache.info()
     cache.close()
     if as_json:
@@ -48,6 +55,6 @@ def clear(cache_dir: CacheFolder = None) -> None:
     """Forget all earlier answers."""
     from birdcli.cache import open_cache
 
-    cache = open_cache(cache_dir or default_cache_folder())
+    cache = open_cache(cache_dir or default_cache_folder(), size_limit=DEFAULT_CACHE_BYTES)
     cache.clear()
     cache.close()

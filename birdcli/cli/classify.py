@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from birdcli.cli.context import reports_errors
+from birdcli.cli.options import PanelledCommand, option
 from birdcli.cli.values import (
     parse_allowance,
     parse_auto,
@@ -42,12 +43,16 @@ class LogLevel(StrEnum):
     ERROR = "error"
 
 
+app = typer.Typer()
+
+
+@app.command(cls=PanelledCommand)
 @reports_errors
 def classify(
     inputs: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[INPUTS]...",
+            metavar="INPUT",
             help="URLs, files, folders (searched for images), or - for a list on stdin.",
             show_default=False,
         ),
@@ -55,7 +60,7 @@ def classify(
     *,
     from_file: Annotated[
         list[str] | None,
-        typer.Option(
+        option(
             "--from-file",
             "-f",
             metavar="PATH",
@@ -65,24 +70,22 @@ def classify(
         ),
     ] = None,
     url_field: Annotated[
-        str, typer.Option(help="Column with the URL or path.", rich_help_panel=_INPUT)
+        str, option(help="Column with the URL or path.", rich_help_panel=_INPUT)
     ] = "url",
     id_field: Annotated[
-        str, typer.Option(help="Column copied into the record.", rich_help_panel=_INPUT)
+        str, option(help="Column copied into the record.", rich_help_panel=_INPUT)
     ] = "id",
     null: Annotated[
         bool,
-        typer.Option("--null", "-0", help="Lists are NUL-separated.", rich_help_panel=_INPUT),
+        option("--null", "-0", help="Lists are NUL-separated.", rich_help_panel=_INPUT),
     ] = False,
     shard: Annotated[
         str | None,
-        typer.Option(
-            metavar="I/N", help="Only inputs with index % N == I.", rich_help_panel=_INPUT
-        ),
+        option(metavar="I/N", help="Only inputs with index % N == I.", rich_help_panel=_INPUT),
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option(
+        option(
             "--model",
             "-m",
             metavar="NAME|NAME@VERSION|ALIAS",
@@ -93,60 +96,56 @@ def classify(
     ] = None,
     top_k: Annotated[
         int,
-        typer.Option("--top-k", "-k", min=1, help="Guesses per picture.", rich_help_panel=_MODEL),
+        option("--top-k", "-k", min=1, help="Guesses per picture.", rich_help_panel=_MODEL),
     ] = 3,
     precision: Annotated[
         Precision,
-        typer.Option(
+        option(
             help="reference runs the untouched module; auto is float32.", rich_help_panel=_MODEL
         ),
     ] = Precision.AUTO,
     batch_size: Annotated[
-        str, typer.Option(metavar="N|auto", help="Images per batch.", rich_help_panel=_MODEL)
+        str, option(metavar="N|auto", help="Images per batch.", rich_help_panel=_MODEL)
     ] = "auto",
     threads: Annotated[
-        str, typer.Option(metavar="N|auto", help="CPUs to use.", rich_help_panel=_MODEL)
+        str, option(metavar="N|auto", help="CPUs to use.", rich_help_panel=_MODEL)
     ] = "auto",
     concurrency: Annotated[
-        int, typer.Option(min=1, help="Downloads at once.", rich_help_panel=_DOWNLOAD)
+        int, option(min=1, help="Downloads at once.", rich_help_panel=_DOWNLOAD)
     ] = 128,
     per_host: Annotated[
-        int, typer.Option(min=1, help="Downloads at once per host.", rich_help_panel=_DOWNLOAD)
+        int, option(min=1, help="Downloads at once per host.", rich_help_panel=_DOWNLOAD)
     ] = 8,
     timeout: Annotated[
-        float, typer.Option(help="Seconds for one attempt.", rich_help_panel=_DOWNLOAD)
+        float, option(help="Seconds for one attempt.", rich_help_panel=_DOWNLOAD)
     ] = 15.0,
     deadline: Annotated[
         float,
-        typer.Option(help="Seconds for one input, retries included.", rich_help_panel=_DOWNLOAD),
+        option(help="Seconds for one input, retries included.", rich_help_panel=_DOWNLOAD),
     ] = 45.0,
-    retries: Annotated[
-        int, typer.Option(min=0, help="Further attempts.", rich_help_panel=_DOWNLOAD)
-    ] = 3,
+    retries: Annotated[int, option(min=0, help="Further attempts.", rich_help_panel=_DOWNLOAD)] = 3,
     max_bytes: Annotated[
-        str, typer.Option(metavar="SIZE", help="Largest file.", rich_help_panel=_DOWNLOAD)
+        str, option(metavar="SIZE", help="Largest file.", rich_help_panel=_DOWNLOAD)
     ] = "64MB",
     max_pixels: Annotated[
-        str, typer.Option(metavar="SIZE", help="Largest picture.", rich_help_panel=_DOWNLOAD)
+        str, option(metavar="SIZE", help="Largest picture.", rich_help_panel=_DOWNLOAD)
     ] = "200MP",
     cache: Annotated[
         bool,
-        typer.Option(
-            "--cache/--no-cache", help="Reuse answers of earlier runs.", rich_help_panel=_CACHE
-        ),
+        option("--cache/--no-cache", help="Reuse answers of earlier runs.", rich_help_panel=_CACHE),
     ] = True,
     cache_dir: Annotated[
         Path | None,
-        typer.Option(
+        option(
             help="The cache's folder.", rich_help_panel=_CACHE, show_default="below BIRDCLI_HOME"
         ),
     ] = None,
     cache_size: Annotated[
-        str, typer.Option(metavar="SIZE", help="Room for the cache.", rich_help_panel=_CACHE)
+        str, option(metavar="SIZE", help="Room for the cache.", rich_help_panel=_CACHE)
     ] = "2GB",
     output: Annotated[
         Path | None,
-        typer.Option(
+        option(
             "--output",
             "-o",
             help="Write records to a file, as JSON lines unless --format says else.",
@@ -156,11 +155,11 @@ def classify(
     ] = None,
     fresh: Annotated[
         bool,
-        typer.Option("--fresh", help="Replace an existing --output.", rich_help_panel=_OUTPUT),
+        option("--fresh", help="Replace an existing --output.", rich_help_panel=_OUTPUT),
     ] = False,
     output_format: Annotated[
         OutputFormat,
-        typer.Option(
+        option(
             "--format",
             help="auto: a table on a terminal, JSON lines elsewhere.",
             rich_help_panel=_OUTPUT,
@@ -168,13 +167,11 @@ def classify(
     ] = OutputFormat.AUTO,
     ordered: Annotated[
         bool,
-        typer.Option(
-            "--ordered/--unordered", help="Records in input order.", rich_help_panel=_OUTPUT
-        ),
+        option("--ordered/--unordered", help="Records in input order.", rich_help_panel=_OUTPUT),
     ] = True,
     max_failures: Annotated[
         str,
-        typer.Option(
+        option(
             metavar="N|P%",
             help="Inputs that may fail before the exit code is 4.",
             rich_help_panel=_OUTPUT,
@@ -182,12 +179,10 @@ def classify(
     ] = "0",
     progress: Annotated[
         bool,
-        typer.Option(
-            "--progress/--no-progress", help="A bar on a terminal.", rich_help_panel=_OBSERVE
-        ),
+        option("--progress/--no-progress", help="A bar on a terminal.", rich_help_panel=_OBSERVE),
     ] = True,
     log_level: Annotated[
-        LogLevel, typer.Option(help="Log on stderr.", rich_help_panel=_OBSERVE)
+        LogLevel, option(help="Log on stderr.", rich_help_panel=_OBSERVE)
     ] = LogLevel.WARNING,
 ) -> int:
     """Name the birds in pictures: three best species each, best first.

@@ -24,12 +24,11 @@ def install_tools(people: IO[str]) -> InstallTools:
 
     def download(sources: Sequence[str], destination: Path) -> str:
         from birdcli.credentials import load_credentials
-        from birdcli.models.download import DownloadSettings, download_first
+        from birdcli.models.download import download_first
 
         return download_first(
             sources,
             destination,
-            DownloadSettings(),
             credentials=load_credentials(
                 netrc=os.environ.get("NETRC"),
                 kaggle_username=os.environ.get("KAGGLE_USERNAME"),

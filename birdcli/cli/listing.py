@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
@@ -38,25 +39,25 @@ def list_rows(registry: Registry) -> list[Row]:
     ]
 
 
-def print_table(rows: list[Row]) -> None:
-    """Prints the rows of `list_rows` for people."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for title in ("Model", "State", "Aliases", "Size", "Licence"):
-        table.add_column(title, justify="right" if title == "Size" else "left", no_wrap=True)
+def table_lines(rows: list[Row]) -> list[str]:
+    """Returns the rows of `list_rows` as aligned text; rich would double the command's time."""
+    cells = [("MODEL", "STATE", "ALIASES", "SIZE", "LICENCE")]
     for row in rows:
         size, aliases = row["bytes"], row["aliases"]
-        table.add_row(
-            Text(str(row["model"])),
-            Text(str(row["state"]), style="green" if row["state"] == "promoted" else ""),
-            Text(", ".join(str(alias) for alias in aliases) if isinstance(aliases, list) else ""),
-            f"{size / 1e6:.1f} MB" if isinstance(size, int) and size else "-",
-            Text(str(row["licence"])),
+        cells.append(
+            (
+                str(row["model"]),
+                str(row["state"]),
+                ", ".join(aliases) if isinstance(aliases, list) and aliases else "-",
+                f"{size / 1e6:.1f} MB" if isinstance(size, int) and size else "-",
+                str(row["licence"]) or "-",
+            )
         )
-    Console().print(table)
+    widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in cells
+    ]
 
 
 def version_fields(registry: Registry, version: ModelVersion) -> Row:
@@ -71,12 +72,14 @@ def version_fields(registry: Registry, version: ModelVersion) -> Row:
     if version.installed:
         fields["folder"] = str(registry.version_folder(version))
         fields["digest"] = version.digest
-    known = msgspec.to_builtins(version)
+    known = json.loads(msgspec.json.encode(version))
     fields |= {key: value for key, value in known.items() if key not in ("name", "version")}
     if version.files is None:
         fields["files"] = "pinned on first pull"
     fields["history"] = [
-        msgspec.to_builtins(entry) for entry in registry.history() if entry.model == version.id
+        json.loads(msgspec.json.encode(entry))
+        for entry in registry.history()
+        if entry.model == version.id
     ]
     return fields
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from birdcli.cli.context import open_registry, reports_errors, user_name
+from birdcli.cli.options import option
 from birdcli.errors import ErrorCode, ModelError, UsageError
 from birdcli.manifest import (
     InputSpec,
@@ -19,15 +20,17 @@ from birdcli.manifest import (
     check_model_id,
 )
 
-app = typer.Typer(no_args_is_help=True, help="Install, check and promote models.")
+app = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="Install, check and promote models."
+)
 
 ModelId = Annotated[str, typer.Argument(metavar="NAME@VERSION", show_default=False)]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Json = Annotated[bool, option("--json", help="Print JSON.")]
 LabelsFrom = Annotated[
-    str | None, typer.Option("--labels", metavar="PATH|URL", help="The label map, a copy.")
+    str | None, option("--labels", metavar="PATH|URL", help="The label map, a copy.")
 ]
 NamesFrom = Annotated[
-    str | None, typer.Option("--names", metavar="PATH|URL", help="English names, a copy.")
+    str | None, option("--names", metavar="PATH|URL", help="English names, a copy.")
 ]
 
 
@@ -35,13 +38,13 @@ NamesFrom = Annotated[
 @reports_errors
 def list_versions(*, as_json: Json = False) -> None:
     """List the models of this machine and how far each one has come."""
-    from birdcli.cli.listing import list_rows, print_table
+    from birdcli.cli.listing import list_rows, table_lines
 
     rows = list_rows(open_registry())
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
     else:
-        print_table(rows)
+        typer.echo("\n".join(table_lines(rows)))
 
 
 @app.command()
@@ -65,7 +68,7 @@ def pull(
     *,
     source: Annotated[
         str | None,
-        typer.Option("--from", metavar="PATH|URL", help="A copy instead of its own sources."),
+        option("--from", metavar="PATH|URL", help="A copy instead of its own sources."),
     ] = None,
     labels: LabelsFrom = None,
     names: NamesFrom = None,
@@ -94,29 +97,29 @@ def add(
     model: ModelId,
     source: Annotated[str, typer.Argument(metavar="PATH|URL", show_default=False)],
     *,
-    labels: Annotated[str, typer.Option(metavar="PATH|URL", help="The label map.")],
+    labels: Annotated[str, option(metavar="PATH|URL", help="The label map.")],
     names: Annotated[
-        str | None, typer.Option(metavar="PATH|URL", help="English names, a line per class.")
+        str | None, option(metavar="PATH|URL", help="English names, a line per class.")
     ] = None,
     model_format: Annotated[
-        ModelFormat, typer.Option("--format", help="Layout of the source.")
+        ModelFormat, option("--format", help="Layout of the source.")
     ] = ModelFormat.SAVED_MODEL,
     signature: Annotated[
-        str | None, typer.Option(help="Name of the signature.", show_default="by format")
+        str | None, option(help="Name of the signature.", show_default="by format")
     ] = None,
-    input_size: Annotated[int, typer.Option(min=1, max=4096, help="Pixels, a square.")] = 224,
-    scale: Annotated[Scale, typer.Option(help="0..1, -1..1, or 0..255.")] = Scale.UNIT,
+    input_size: Annotated[int, option(min=1, max=4096, help="Pixels, a square.")] = 224,
+    scale: Annotated[Scale, option(help="0..1, -1..1, or 0..255.")] = Scale.UNIT,
     preprocessing: Annotated[
-        str, typer.Option(help="squash-antialias@1 or squash-bilinear@1.")
+        str, option(help="squash-antialias@1 or squash-bilinear@1.")
     ] = InputSpec().preprocessing,
     background_id: Annotated[
-        int | None, typer.Option(min=0, help="The class that means no bird.")
+        int | None, option(min=0, help="The class that means no bird.")
     ] = None,
     sha256: Annotated[
-        str | None, typer.Option(metavar="HEX", help="Digest that the archive must have.")
+        str | None, option(metavar="HEX", help="Digest that the archive must have.")
     ] = None,
     provenance: Annotated[
-        list[str] | None, typer.Option(metavar="KEY=VALUE", help="Where it came from; repeatable.")
+        list[str] | None, option(metavar="KEY=VALUE", help="Where it came from; repeatable.")
     ] = None,
 ) -> None:
     """Register a new version from a folder, a .tar.gz or .zip file, or a URL."""
@@ -160,11 +163,11 @@ def add(
 @reports_errors
 def verify(
     models: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME@VERSION]...", show_default=False)
+        list[str] | None, typer.Argument(metavar="NAME@VERSION", show_default=False)
     ] = None,
     *,
     digests_only: Annotated[
-        bool, typer.Option("--digests-only", help="Hash the files, run nothing.")
+        bool, option("--digests-only", help="Hash the files, run nothing.")
     ] = False,
 ) -> None:
     """Hash every byte and reproduce the golden outputs; all installed versions by default."""
@@ -196,8 +199,8 @@ def verify(
 def promote(
     model: ModelId,
     *,
-    alias: Annotated[str, typer.Option(help="Which alias to move.")] = "production",
-    note: Annotated[str, typer.Option(help="Why, for the history.")] = "",
+    alias: Annotated[str, option(help="Which alias to move.")] = "production",
+    note: Annotated[str, option(help="Why, for the history.")] = "",
 ) -> None:
     """Point an alias to a version, after proving it on this machine."""
     from birdcli.cli.installing import print_line, prove

@@ -316,7 +316,8 @@ class _Run:
         opened: list[asyncio.Future[Fetcher]] = []
 
         async def open_once() -> Fetcher:
-            from birdcli.fetch import Revalidation, open_http_fetcher
+            from birdcli.fetch import open_http_fetcher
+            from birdcli.validators import Revalidation
 
             revalidation = None
             if cache is not None:

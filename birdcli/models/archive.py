@@ -56,7 +56,7 @@ def _iter_members(archive: Path, limits: ArchiveLimits) -> Iterator[Member]:
             with gzip.GzipFile(fileobj=file) as unpacked:
                 yield from iter_tar_members(unpacked, budget)
         elif head.startswith(_ZIP):
-            yield from iter_zip_members(archive, budget, limits.max_members)
+            yield from iter_zip_members(archive, budget)
         elif head.startswith(b"ustar", _TAR_MAGIC_AT):
             yield from iter_tar_members(file, budget)
         else:

@@ -202,8 +202,7 @@ class _Transfer:
                 await self._copy(response)
                 return None
         except (aiohttp.ClientError, OSError) as err:
-            # Without its cause, whose text holds the whole URL: whoever logs it logs no signature.
-            raise explain(err) from None
+            raise explain(err) from err
 
     async def _copy(self, response: aiohttp.ClientResponse) -> None:
         max_bytes = self.settings.max_bytes
@@ -243,6 +242,7 @@ async def _try_in_turn(transfer: _Transfer, sources: Sequence[str], name: str) -
                 failures.append((source, failure))
             else:
                 return source
+    # Not chained to the failures: their causes hold whole URLs, with signatures.
     raise download_error(failures, name)
 
 

@@ -300,7 +300,7 @@ def decode_golden(data: bytes) -> GoldenOutputs:
                 names=tuple(tuple(str(name) for name in row) for row in arrays["names"]),
                 png_sha256=str(arrays["png_sha256"]),
             )
-    except (ValueError, KeyError, OSError, zipfile.BadZipFile) as err:
+    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as err:
         raise ModelError(
             ErrorCode.MODEL_LOAD_FAILED, f"the golden outputs cannot be read: {err}"
         ) from err

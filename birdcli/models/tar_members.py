@@ -54,7 +54,9 @@ class _TarBytes:
 
     def read(self, size: int) -> bytes:
         if not 0 <= size <= LARGEST_READ:
-            raise archive_unsafe(self.member, "is followed by a header of impossible size")
+            raise archive_unsafe(
+                self.member, "has a size, or is followed by a header, that cannot be"
+            )
         data = self._raw.read(size)
         self._position += len(data)
         self._budget.spend(len(data), self.member)
@@ -77,8 +79,6 @@ def _check_kind(info: tarfile.TarInfo) -> None:
     if info.type not in (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.DIRTYPE) or info.issparse():
         kind = _KINDS.get(info.type, "no regular file or folder")
         raise archive_unsafe(info.name, f"is {kind}")
-    if info.size < 0:
-        raise archive_unsafe(info.name, "has a negative size")
 
 
 def _iter_chunks(stream: _TarBytes, info: tarfile.TarInfo) -> Iterator[bytes]:

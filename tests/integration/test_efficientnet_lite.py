@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from birdcli.items import RgbBatch, RgbImage
 
-pytestmark = pytest.mark.tensorflow
+pytestmark = [pytest.mark.tensorflow, pytest.mark.xdist_group("tensorflow")]
 
 
 @pytest.fixture(scope="module")

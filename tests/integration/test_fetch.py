@@ -214,8 +214,10 @@ async def test_headers_longer_than_aiohttp_likes_are_read() -> None:
 async def test_cookies_are_not_kept() -> None:
     reply = Reply(body=PICTURE, headers={"Set-Cookie": "track=1"})
     async with ImageServer({"/a.jpg": reply}) as server, fetching() as fetcher:
+        # Cookies of bare addresses are never kept, those of names would be.
+        url = server.url("/a.jpg").replace("127.0.0.1", "localhost")
         for _ in range(2):
-            await fetcher.fetch(ref(server.url("/a.jpg")), started())
+            await fetcher.fetch(ref(url), started())
         assert "cookie" not in server.requests[1].headers
 
 
@@ -357,7 +359,7 @@ async def test_redirects_share_the_time_of_one_attempt() -> None:
 
 
 async def test_the_deadline_ends_all_attempts() -> None:
-    settings = replace(QUICK, timeout_s=0.1, deadline_s=0.25, retries=50)
+    settings = replace(QUICK, timeout_s=0.1, deadline_s=0.35, retries=50)
     at_once = Surroundings(rng=NoJitter())
     async with (
         ImageServer({"/a.jpg": Reply(hang=True)}) as server,
@@ -366,7 +368,8 @@ async def test_the_deadline_ends_all_attempts() -> None:
         with pytest.raises(FetchError) as caught:
             await fetcher.fetch(ref(server.url("/a.jpg")), started())
     error = caught.value
-    assert (error.code, error.retryable, error.attempts) == (ErrorCode.FETCH_DEADLINE, True, 3)
+    assert (error.code, error.retryable) == (ErrorCode.FETCH_DEADLINE, True)
+    assert 2 <= error.attempts <= 4
     assert dict(error.details) == {"last_code": "fetch.timeout"}
 
 
@@ -377,15 +380,15 @@ async def test_the_deadline_ends_the_first_attempt_too() -> None:
 
 
 async def test_waiting_for_a_slot_is_queueing_and_no_part_of_the_deadline() -> None:
-    settings = replace(QUICK, per_host=1, timeout_s=0.4, deadline_s=0.4)
+    settings = replace(QUICK, per_host=1, timeout_s=1.0, deadline_s=1.0)
     routes = {"/a.jpg": Reply(body=PICTURE, delay_s=0.15)}
     async with ImageServer(routes) as server, fetching(settings) as fetcher:
         images = await asyncio.gather(
-            *(fetcher.fetch(ref(server.url("/a.jpg")), started()) for _ in range(4))
+            *(fetcher.fetch(ref(server.url("/a.jpg")), started()) for _ in range(8))
         )
     stages = images[-1].timings.stages_ms()
-    assert stages[Stage.QUEUE] > 400
-    assert stages[Stage.FETCH] < 400
+    assert stages[Stage.QUEUE] > 1000
+    assert stages[Stage.FETCH] < 1000
 
 
 async def test_a_cancelled_download_leaves_its_slot() -> None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pytest_mock import MockerFixture
 
 ARCHIVE = os.urandom(200_000)
-IMPATIENT = DownloadSettings(stall_timeout_s=0.2)
+IMPATIENT = DownloadSettings(stall_timeout_s=0.2, total_timeout_s=30.0)
 TOKEN = ("ann", "hunter2-key")
 
 
@@ -212,7 +212,7 @@ def test_passing_troubles_are_retried_twice(
 def test_a_retry_brings_the_whole_file_with_a_new_signature(
     trouble: Answer, fetch: Callable[..., bytes]
 ) -> None:
-    settings = DownloadSettings(stall_timeout_s=0.5)
+    settings = DownloadSettings(stall_timeout_s=0.5, total_timeout_s=30.0)
     with HubServer(ARCHIVE, script=[trouble, Answer.ARCHIVE]) as hub:
         assert fetch(hub.url, settings=settings) == ARCHIVE
         assert hub.paths == [HUB_PATH, KAGGLE_PATH, STORAGE_PATH] * 2

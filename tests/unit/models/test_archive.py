@@ -156,9 +156,12 @@ def test_folders_are_made_even_if_empty(kind: str, unpack: Callable[..., None], 
 
 
 @pytest.mark.parametrize("kind", ["tar", "zip"])
+@pytest.mark.parametrize("umask", [0o000, 0o077])
 def test_modes_times_and_owners_of_the_archive_are_ignored(
-    kind: str, unpack: Callable[..., None], into: Path
+    kind: str, umask: int, unpack: Callable[..., None], into: Path, request: pytest.FixtureRequest
 ) -> None:
+    before = os.umask(umask)
+    request.addfinalizer(lambda: os.umask(before))
     if kind == "tar":
         folder = _of_type("d", tarfile.DIRTYPE)
         folder.mode = 0o7000

@@ -1,0 +1,1 @@
+"""Birds painted with Pillow, one module each."""

@@ -1,0 +1,173 @@
+"""The TensorFlow backend over real, tiny SavedModels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from birdcli.backends import tensorflow as backend
+from birdcli.errors import ErrorCode, InferenceError, ModelError
+from birdcli.manifest import InputSpec, OutputKind, Scale
+from tests.tiny_model import CLASSES, SIZE, save_tiny_model
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pytest_mock import MockerFixture
+
+pytestmark = [pytest.mark.tensorflow, pytest.mark.xdist_group("tensorflow")]
+
+
+def spec(**changes: object) -> backend.GraphSpec:
+    fields: dict[str, object] = {
+        "model": "tiny@1",
+        "input": InputSpec(height=SIZE, width=SIZE),
+        "signature": "serving_default",
+        "output": OutputKind.PROBABILITIES,
+    }
+    return backend.GraphSpec(**(fields | changes))  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_tiny_model(tmp_path_factory.mktemp("tiny") / "model")
+
+
+@pytest.fixture(scope="module")
+def pixels() -> np.ndarray:  # type: ignore[type-arg]
+    return np.random.RandomState(3).randint(0, 256, (5, SIZE, SIZE, 3)).astype(np.uint8)
+
+
+def refusal(code: ErrorCode, folder: Path, **changes: object) -> str:
+    with pytest.raises(ModelError) as caught:
+        backend.load_reference(folder, spec(**changes))
+    assert caught.value.code is code
+    return caught.value.message
+
+
+def test_the_frozen_graph_answers_as_the_untouched_model(tiny: Path, pixels: np.ndarray) -> None:  # type: ignore[type-arg]
+    reference = backend.load_reference(tiny, spec())
+    frozen = backend.load_frozen(backend.freeze(tiny, spec()), spec(), CLASSES)
+    assert (reference.class_count, frozen.class_count) == (CLASSES, CLASSES)
+    assert (reference.backend, frozen.backend) == ("tensorflow/reference", "tensorflow/float32")
+    scores = frozen.classify(pixels)
+    assert scores.shape == (5, CLASSES)
+    assert scores.dtype == np.float32
+    np.testing.assert_allclose(scores, reference.classify(pixels), atol=1e-5)
+    np.testing.assert_allclose(scores.sum(axis=1), 1.0, atol=1e-5)
+
+
+def test_a_batch_answers_as_its_images_alone(tiny: Path, pixels: np.ndarray) -> None:  # type: ignore[type-arg]
+    frozen = backend.load_frozen(backend.freeze(tiny, spec()), spec(), CLASSES)
+    alone = np.concatenate([frozen.classify(pixels[i : i + 1]) for i in range(5)])
+    np.testing.assert_allclose(frozen.classify(pixels), alone, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("scale", "formula"),
+    [
+        (Scale.UNIT, lambda x: x.astype(np.float32) / np.float32(255.0)),
+        (Scale.SYMMETRIC, lambda x: x.astype(np.float32) / np.float32(127.5) - np.float32(1.0)),
+        (Scale.NONE, lambda x: x.astype(np.float32)),
+    ],
+)
+def test_levels_are_scaled_as_the_manifest_says(
+    tmp_path: Path, scale: Scale, formula: object
+) -> None:
+    import tensorflow as tf
+
+    class Echo(tf.Module):  # type: ignore[misc]  # TensorFlow has no types
+        @tf.function(input_signature=[tf.TensorSpec([None, 16, 16, 3], tf.float32)])
+        def serve(self, images: object) -> dict[str, object]:
+            return {"default": tf.reshape(images[..., 0], [-1, 256])}  # type: ignore[index]
+
+    echo = Echo()
+    tf.saved_model.save(echo, str(tmp_path), signatures={"serving_default": echo.serve})
+    levels = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1).repeat(3, axis=-1)
+    wanted = formula(np.arange(256))  # type: ignore[operator]
+    graph = spec(input=InputSpec(height=16, width=16, scale=scale))
+    for classifier in (
+        backend.load_reference(tmp_path, graph),
+        backend.load_frozen(backend.freeze(tmp_path, graph), graph, 256),
+    ):
+        np.testing.assert_array_equal(classifier.classify(levels)[0], wanted)
+
+
+def test_logits_become_probabilities(tmp_path: Path, pixels: np.ndarray) -> None:  # type: ignore[type-arg]
+    folder = save_tiny_model(tmp_path / "model", logits=True)
+    raw = backend.load_reference(folder, spec()).classify(pixels)
+    assert backend.detect_output(raw) is OutputKind.LOGITS
+    graph = spec(output=OutputKind.LOGITS)
+    reference = backend.load_reference(folder, graph).classify(pixels)
+    frozen = backend.load_frozen(backend.freeze(folder, graph), graph, CLASSES).classify(pixels)
+    assert backend.detect_output(reference) is OutputKind.PROBABILITIES
+    np.testing.assert_allclose(frozen, reference, atol=1e-5)
+
+
+@pytest.mark.parametrize(("change", "op"), [("file", "ReadFile"), ("python", "PyFunc")])
+def test_a_graph_that_does_more_than_compute_is_refused_by_name(
+    tmp_path: Path, change: str, op: str
+) -> None:
+    folder = save_tiny_model(tmp_path / "model", change=change)
+    assert op in refusal(ErrorCode.MODEL_UNSAFE_OP, folder)
+
+
+def test_a_prepared_graph_is_held_against_the_list_too() -> None:
+    import tensorflow as tf
+
+    with tf.Graph().as_default() as graph:
+        tf.compat.v1.placeholder(tf.float32, [None, 2, 2, 3], name="images")
+        tf.identity(tf.io.read_file("/etc/hostname"), name="scores")
+    with pytest.raises(ModelError) as caught:
+        backend.load_frozen(graph.as_graph_def().SerializeToString(), spec(), 1)
+    assert caught.value.code is ErrorCode.MODEL_UNSAFE_OP
+
+
+@pytest.mark.parametrize("data", [b"\xff\xff\xff", b""])
+def test_a_broken_prepared_graph_is_refused(data: bytes) -> None:
+    with pytest.raises(ModelError) as caught:
+        backend.load_frozen(data, spec(), 1)
+    assert caught.value.code is ErrorCode.MODEL_LOAD_FAILED
+
+
+@pytest.mark.parametrize("content", [b"\xff\xff\xff not a graph", b""])
+def test_what_is_no_saved_model_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "saved_model.pb").write_bytes(content)
+    refusal(ErrorCode.MODEL_LOAD_FAILED, tmp_path)
+
+
+def test_a_signature_that_is_not_there_is_refused_with_those_that_are(tiny: Path) -> None:
+    assert "serving_default" in refusal(ErrorCode.MODEL_LOAD_FAILED, tiny, signature="default")
+
+
+def test_another_input_size_than_the_manifest_says_is_refused(tiny: Path) -> None:
+    message = refusal(ErrorCode.MODEL_LOAD_FAILED, tiny, input=InputSpec(height=224, width=224))
+    assert "224" in message
+
+
+def test_two_outputs_without_a_default_are_refused(tmp_path: Path) -> None:
+    folder = save_tiny_model(tmp_path / "model", change="two")
+    assert "2 outputs" in refusal(ErrorCode.MODEL_LOAD_FAILED, folder)
+
+
+def test_missing_variables_are_a_load_failure(tmp_path: Path) -> None:
+    folder = save_tiny_model(tmp_path / "model")
+    for path in (folder / "variables").iterdir():
+        path.unlink()
+    refusal(ErrorCode.MODEL_LOAD_FAILED, folder)
+
+
+def test_a_batch_of_another_size_is_an_inference_failure(tiny: Path) -> None:
+    frozen = backend.load_frozen(backend.freeze(tiny, spec()), spec(), CLASSES)
+    with pytest.raises(InferenceError) as caught:
+        frozen.classify(np.zeros((1, SIZE + 1, SIZE, 3), np.uint8))
+    assert caught.value.code is ErrorCode.INFERENCE_FAILED
+
+
+def test_without_tensorflow_the_error_says_what_to_do(mocker: MockerFixture) -> None:
+    mocker.patch.dict("sys.modules", {"tensorflow": None})
+    with pytest.raises(ModelError) as caught:
+        backend.configure_threads(1)
+    assert caught.value.code is ErrorCode.MODEL_RUNTIME_MISSING
