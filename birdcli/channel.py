@@ -83,6 +83,11 @@ class Sender(Generic[T]):
         """Uses the sender."""
         return self
 
-    async def __aexit__(self, *_: object) -> None:
-        """Closes this end."""
-        await self._channel._close_sender()
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Closes this end.
+
+        A failing or cancelled task does not announce the end: its task group stops the receivers,
+        and waiting for room in a full channel that nobody empties any more would hang it.
+        """
+        if kind is None:
+            await self._channel._close_sender()

@@ -1,6 +1,6 @@
 """Puts the program's own `classify --help` into README.md, between its two marks.
 
-    python -m scripts.update_readme
+Run it as `python -m scripts.update_readme`.
 """
 
 from __future__ import annotations

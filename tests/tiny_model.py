@@ -38,7 +38,7 @@ def save_tiny_model(
             self.kernel = tf.Variable(kernel)
             self.dense = tf.Variable(dense)
 
-        @tf.function(input_signature=[tf.TensorSpec([None, SIZE, SIZE, 3], tf.float32, "images")])
+        @tf.function(input_signature=[tf.TensorSpec([None, SIZE, SIZE, 3], tf.float32, "images")])  # type: ignore[untyped-decorator]  # TensorFlow has no types
         def serve(self, images: Any) -> Any:
             if change == "bgr":
                 images = images[..., ::-1]

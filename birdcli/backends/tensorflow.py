@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +53,21 @@ def _tensorflow() -> Any:
         ) from err
     tf.get_logger().setLevel(logging.ERROR)  # a dozen warnings per TF1 variable otherwise
     return tf
+
+
+def _tensorflow_hub() -> Any:
+    with warnings.catch_warnings():
+        # Its last release asks setuptools for versions in the old way, which nobody can mend.
+        warnings.filterwarnings("ignore", "pkg_resources is deprecated", UserWarning)
+        try:
+            import tensorflow_hub as hub
+        except ImportError as err:
+            raise ModelError(
+                ErrorCode.MODEL_RUNTIME_MISSING,
+                f"TensorFlow Hub cannot be imported: {err}",
+                hint='pip install "setuptools<81" tensorflow-hub',
+            ) from err
+    return hub
 
 
 def configure_threads(threads: int) -> None:
@@ -152,9 +168,8 @@ def _load_signature(saved_model: Path, spec: GraphSpec) -> tuple[Any, Any, str, 
     """Returns the loaded module, its signature, its input's name and its output's name."""
     tf = _tensorflow()
     verify_saved_model(saved_model, spec.signature, model=spec.model)
+    hub = _tensorflow_hub()
     try:
-        import tensorflow_hub as hub
-
         module = hub.load(str(saved_model))
         signatures = dict(module.signatures)
     except (tf.errors.OpError, ValueError, TypeError, OSError, KeyError, AttributeError) as err:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import logging
 import os
@@ -114,6 +115,17 @@ def _configure_logging(level: str, people: IO[str]) -> None:
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger("birdcli").setLevel(level.upper())
+
+
+def _open_stdin() -> io.BufferedReader:
+    """Opens standard input anew: `sys.stdin` would be closed under the feet of its reader."""
+    try:
+        os.set_blocking(0, True)  # an empty read of a non-blocking pipe would look like its end
+        return open(0, "rb", closefd=False)
+    except OSError as err:
+        raise UsageError(
+            ErrorCode.USAGE_INPUT_UNREADABLE, f"standard input cannot be read: {err.strerror}"
+        ) from err
 
 
 class _KindFetcher:
@@ -300,13 +312,14 @@ class _Run:
                 return True
 
     def _inputs(self) -> Iterator[ImageRef | Failed]:
-        from birdcli.sources import iter_inputs
+        from birdcli.sources import STDIN, iter_inputs
 
+        wanted = STDIN in self._options.inputs or STDIN in self._options.lists
         return iter_inputs(
             self._options.inputs,
             self._options.lists,
             self._options.list_settings,
-            stdin=open(0, "rb", closefd=False),
+            stdin=_open_stdin() if wanted else io.BytesIO(),
             clock=time.perf_counter,
         )
 

@@ -36,7 +36,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def pixels() -> np.ndarray:  # type: ignore[type-arg]
+def pixels() -> np.ndarray:
     return np.random.RandomState(3).randint(0, 256, (5, SIZE, SIZE, 3)).astype(np.uint8)
 
 
@@ -47,7 +47,7 @@ def refusal(code: ErrorCode, folder: Path, **changes: object) -> str:
     return caught.value.message
 
 
-def test_the_frozen_graph_answers_as_the_untouched_model(tiny: Path, pixels: np.ndarray) -> None:  # type: ignore[type-arg]
+def test_the_frozen_graph_answers_as_the_untouched_model(tiny: Path, pixels: np.ndarray) -> None:
     reference = backend.load_reference(tiny, spec())
     frozen = backend.load_frozen(backend.freeze(tiny, spec()), spec(), CLASSES)
     assert (reference.class_count, frozen.class_count) == (CLASSES, CLASSES)
@@ -59,7 +59,7 @@ def test_the_frozen_graph_answers_as_the_untouched_model(tiny: Path, pixels: np.
     np.testing.assert_allclose(scores.sum(axis=1), 1.0, atol=1e-5)
 
 
-def test_a_batch_answers_as_its_images_alone(tiny: Path, pixels: np.ndarray) -> None:  # type: ignore[type-arg]
+def test_a_batch_answers_as_its_images_alone(tiny: Path, pixels: np.ndarray) -> None:
     frozen = backend.load_frozen(backend.freeze(tiny, spec()), spec(), CLASSES)
     alone = np.concatenate([frozen.classify(pixels[i : i + 1]) for i in range(5)])
     np.testing.assert_allclose(frozen.classify(pixels), alone, atol=1e-5)
@@ -79,7 +79,7 @@ def test_levels_are_scaled_as_the_manifest_says(
     import tensorflow as tf
 
     class Echo(tf.Module):  # type: ignore[misc]  # TensorFlow has no types
-        @tf.function(input_signature=[tf.TensorSpec([None, 16, 16, 3], tf.float32)])
+        @tf.function(input_signature=[tf.TensorSpec([None, 16, 16, 3], tf.float32)])  # type: ignore[untyped-decorator]
         def serve(self, images: object) -> dict[str, object]:
             return {"default": tf.reshape(images[..., 0], [-1, 256])}  # type: ignore[index]
 
@@ -95,7 +95,7 @@ def test_levels_are_scaled_as_the_manifest_says(
         np.testing.assert_array_equal(classifier.classify(levels)[0], wanted)
 
 
-def test_logits_become_probabilities(tmp_path: Path, pixels: np.ndarray) -> None:  # type: ignore[type-arg]
+def test_logits_become_probabilities(tmp_path: Path, pixels: np.ndarray) -> None:
     folder = save_tiny_model(tmp_path / "model", logits=True)
     raw = backend.load_reference(folder, spec()).classify(pixels)
     assert backend.detect_output(raw) is OutputKind.LOGITS
@@ -171,3 +171,10 @@ def test_without_tensorflow_the_error_says_what_to_do(mocker: MockerFixture) -> 
     with pytest.raises(ModelError) as caught:
         backend.configure_threads(1)
     assert caught.value.code is ErrorCode.MODEL_RUNTIME_MISSING
+
+
+def test_without_tensorflow_hub_the_error_says_what_to_do(
+    tiny: Path, mocker: MockerFixture
+) -> None:
+    mocker.patch.dict("sys.modules", {"tensorflow_hub": None})
+    assert "TensorFlow Hub" in refusal(ErrorCode.MODEL_RUNTIME_MISSING, tiny)

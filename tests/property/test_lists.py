@@ -121,11 +121,12 @@ def test_written_jsonl_is_read_back(rows: list[tuple[str, str | int | None]]) ->
     ]
 
 
-@given(st.lists(URLS), st.integers(0, 50))
+# Next to an open quote some texts with commas and quotes of their own read as csv either way.
+@given(st.lists(URLS.filter(lambda url: not set(url) & set(',"\r\n'))), st.integers(0, 50))
 def test_a_quote_that_is_never_closed_costs_one_row(urls: list[str], at: int) -> None:
     text = io.StringIO(newline="")
     csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n").writerows(
-        [("url", "id"), *((url.replace("\n", " "), "7") for url in urls)]
+        [("url", "id"), *((url, "7") for url in urls)]
     )
     rows = text.getvalue().encode().split(b"\n")[:-1]
     at = 1 + at % len(rows)

@@ -65,3 +65,19 @@ async def test_take_waiting_stops_at_the_limit_and_before_the_end() -> None:
     assert channel.take_waiting(9) == []
     with pytest.raises(StopAsyncIteration):
         await anext(channel)
+
+
+async def test_a_cancelled_sender_does_not_wait_for_room() -> None:
+    channel: Channel[int] = Channel(1)
+    sender = channel.sender()
+    await sender.send(1)
+
+    async def produce() -> None:
+        async with sender:
+            await sender.send(2)
+
+    task = asyncio.create_task(produce())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(task, 5.0)

@@ -384,7 +384,7 @@ def test_picture_without_area_is_refused(name: str, width: int, height: int) -> 
 
 
 @pytest.mark.parametrize("share", [0.5, 0.9])
-@pytest.mark.parametrize("name", set(ENCODED) - {"mpo"})
+@pytest.mark.parametrize("name", sorted(set(ENCODED) - {"mpo"}))
 def test_cut_file_is_truncated(name: str, share: float) -> None:
     data = ENCODED[name]
     assert failure(data[: int(len(data) * share)]).code is ErrorCode.DECODE_TRUNCATED

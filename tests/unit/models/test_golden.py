@@ -34,7 +34,7 @@ CLASSES = 9
 LABELS = LabelSet(
     labels=tuple(f"Species {i}" for i in range(CLASSES)), common_names=(None,) * CLASSES
 )
-Change = Callable[[np.ndarray], np.ndarray]  # type: ignore[type-arg]
+Change = Callable[[np.ndarray], np.ndarray]
 
 
 class LinearClassifier:
@@ -128,7 +128,7 @@ def test_wrong_pixels_move_the_scores_beyond_the_tolerance(
 
 
 def shifted(nat: float, probes: slice) -> Change:
-    def change(scores: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+    def change(scores: np.ndarray) -> np.ndarray:
         moved = np.log(scores.astype(np.float64))
         signs = np.resize([1.0, -1.0], CLASSES) - np.resize([1.0, -1.0], CLASSES).mean()
         signs /= np.sqrt((signs**2).mean())
@@ -165,7 +165,7 @@ def test_the_factor_widens_the_bounds(golden: GoldenOutputs) -> None:
 
 
 def test_another_best_class_is_found_where_the_margin_is_clear(golden: GoldenOutputs) -> None:
-    def swap(scores: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+    def swap(scores: np.ndarray) -> np.ndarray:
         changed = scores.copy()
         best = changed[6].argsort()[::-1][:2]
         # Both near their mean: a small change of log-probability that swaps first and second.
@@ -177,7 +177,7 @@ def test_another_best_class_is_found_where_the_margin_is_clear(golden: GoldenOut
     wide[6, first], wide[6, second] = 0.30, 0.195  # ln(0.30 / 0.195) = 0.431 nat
     expected = GoldenOutputs(scores=wide, names=golden.names, png_sha256=golden.png_sha256)
 
-    def answer(scores: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+    def answer(scores: np.ndarray) -> np.ndarray:
         return swap(wide)
 
     names = tuple(
@@ -189,7 +189,7 @@ def test_another_best_class_is_found_where_the_margin_is_clear(golden: GoldenOut
 
 
 def test_a_score_that_is_no_number_is_a_mismatch(golden: GoldenOutputs) -> None:
-    def poison(scores: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+    def poison(scores: np.ndarray) -> np.ndarray:
         return np.where(np.arange(CLASSES) == 3, np.nan, scores)
 
     mismatch(golden, "scores", classifier=LinearClassifier(scores=poison))
@@ -203,7 +203,7 @@ def test_another_number_of_classes_is_a_mismatch(golden: GoldenOutputs) -> None:
 
 
 def test_an_engine_that_refuses_the_probes_is_a_mismatch(golden: GoldenOutputs) -> None:
-    def refuse(pixels: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+    def refuse(pixels: np.ndarray) -> np.ndarray:
         raise InferenceError(ErrorCode.INFERENCE_FAILED, "refused")
 
     mismatch(golden, "scores", classifier=LinearClassifier(pixels=refuse))

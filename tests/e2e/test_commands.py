@@ -1,0 +1,164 @@
+"""The other commands, and what all have in common."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from birdcli import __version__
+from birdcli.errors import ErrorCode
+from scripts.update_readme import help_text, with_help
+from tests.e2e.conftest import REPOSITORY, Birdcli
+from tests.tiny_model import SIZE
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HEAVY = ("numpy", "aiohttp", "PIL", "tensorflow", "rich.table")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["registry", "list"]])
+def test_quick_commands_import_nothing_heavy(arguments: list[str]) -> None:
+    code = (
+        "import sys\n"
+        "from birdcli.cli.app import app\n"
+        f"app({arguments!r}, standalone_mode=False)\n"
+        f"sys.stderr.write(','.join(m for m in {HEAVY!r} if m in sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=REPOSITORY, check=True
+    )
+    assert done.stderr == ""
+    assert done.stdout
+
+
+def test_the_version_is_told(birdcli: Birdcli) -> None:
+    assert birdcli("--version").stdout.decode().strip() == f"birdcli {__version__}"
+
+
+def test_the_registry_is_listed_for_people_and_programs(birdcli: Birdcli) -> None:
+    table = birdcli("registry", "list").stdout.decode()
+    assert re.search(r"tiny@1 +promoted +production", table)
+    assert re.search(r"aiy-birds-v1@1 +declared", table)
+    rows = {row["model"]: row for row in json.loads(birdcli("registry", "list", "--json").stdout)}
+    assert rows["tiny@1"]["aliases"] == ["production"]
+    assert rows["imagenet-birds@1"]["state"] == "declared"
+
+
+def test_show_tells_everything(birdcli: Birdcli) -> None:
+    fields = json.loads(birdcli("registry", "show", "production", "--json").stdout)
+    assert fields["model"] == "tiny@1"
+    assert fields["provenance"] == {"run": "17", "team": "birds"}
+    assert fields["output"] == "probabilities"
+    assert [entry["action"] for entry in fields["history"]] == ["install", "promote"]
+    assert fields["history"][1]["note"] == "first light"
+    text = birdcli("registry", "show", "tiny").stdout.decode()
+    assert "saved_model.pb" in text
+    declared = birdcli("registry", "show", "aiy-birds-v1").stdout.decode()
+    assert "pinned on first pull" in declared
+
+
+def test_verify_hashes_and_reproduces(birdcli: Birdcli) -> None:
+    done = birdcli("registry", "verify")
+    assert done.code == 0
+    assert "tiny@1: every byte is as installed; golden outputs reproduced" in done.stderr
+    quick = birdcli("registry", "verify", "--digests-only", "tiny@1")
+    assert quick.stderr.strip() == "tiny@1: every byte is as installed"
+
+
+def test_verify_of_an_empty_registry_says_so(tmp_path: Path) -> None:
+    done = Birdcli(tmp_path)("registry", "verify")
+    assert (done.code, done.stderr.strip()) == (0, "no version is installed")
+
+
+def test_an_installed_version_is_not_pulled_again(birdcli: Birdcli) -> None:
+    done = birdcli("registry", "pull", "tiny@1")
+    assert (done.code, done.stdout) == (0, b"")
+    assert "is installed and its files are intact" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("registry", "show", "unknown"), 3, ErrorCode.MODEL_NOT_FOUND),
+        (("registry", "promote", "aiy-birds-v1@1"), 3, ErrorCode.MODEL_NOT_INSTALLED),
+        (("registry", "promote", "tiny@1", "--alias", "tiny"), 3, ErrorCode.MODEL_EXISTS),
+        (("registry", "add", "tiny@1", "x", "--labels", "y"), 3, ErrorCode.MODEL_EXISTS),
+        (("registry", "add", "Tiny", "x", "--labels", "y"), 3, ErrorCode.MODEL_MANIFEST_INVALID),
+        (
+            ("registry", "add", "t@1", "/no/x", "--labels", "y"),
+            3,
+            ErrorCode.MODEL_SOURCE_UNREADABLE,
+        ),
+        (
+            ("registry", "add", "t@1", "x", "--labels", "y", "--provenance", "z"),
+            2,
+            ErrorCode.USAGE_BAD_FLAG,
+        ),
+        (
+            ("registry", "add", "t@1", "x", "--labels", "y", "--format", "efficientnet-lite0"),
+            2,
+            ErrorCode.USAGE_BAD_FLAG,
+        ),
+    ],
+)
+def test_refusals_have_their_codes(
+    birdcli: Birdcli, arguments: tuple[str, ...], code: int, words: ErrorCode
+) -> None:
+    done = birdcli(*arguments)
+    assert (done.code, done.stdout) == (code, b"")
+    assert f"error[{words}]" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_model_that_answers_otherwise_is_not_promoted(
+    birdcli: Birdcli, model_folder: Path
+) -> None:
+    """Golden outputs of another model, with digests that fit: only running it can tell."""
+    name = "other@1"
+    added = birdcli(
+        *("registry", "add", name, model_folder / "model", "--input-size", str(SIZE)),
+        *("--labels", model_folder / "labels.csv", "--scale", "symmetric"),
+    )
+    assert added.code == 0, added.stderr
+    manifest = birdcli.home / "registry" / "manifest.json"
+    text = manifest.read_text()
+    try:
+        raw = json.loads(text)
+        raw["models"]["other"]["1"]["input"]["scale"] = "unit"
+        manifest.write_text(json.dumps(raw))
+        done = birdcli("registry", "promote", name)
+    finally:
+        manifest.write_text(text)
+    assert done.code == 3
+    assert "error[model.golden_mismatch]" in done.stderr
+    assert "nat off" in done.stderr
+    assert birdcli("registry", "show", "production", "--json").stdout.count(b'"tiny@1"') >= 1
+
+
+def test_the_cache_tells_its_size_and_forgets(tmp_path: Path) -> None:
+    run = Birdcli(tmp_path)
+    assert json.loads(run("cache", "info", "--json").stdout)["entries"] == 0
+    assert run("cache", "clear").code == 0
+    assert "0 entries" in run("cache", "info").stdout.decode()
+
+
+def test_without_a_command_help_is_shown(birdcli: Birdcli) -> None:
+    done = birdcli()
+    assert b"classify" in done.stdout + done.stderr.encode()
+
+
+def test_the_readme_shows_the_help_of_the_program() -> None:
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    assert readme == with_help(readme, help_text()), "run python -m scripts.update_readme"
+
+
+def test_the_readme_explains_every_error_code() -> None:
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    table = readme.partition("<!-- error codes -->")[2].partition("<!-- /error codes -->")[0]
+    assert re.findall(r"^\| `([a-z_0-9.]+)` \| \S", table, re.MULTILINE) == list(ErrorCode)

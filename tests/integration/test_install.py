@@ -1,0 +1,425 @@
+"""Installing models for real: tiny SavedModels, a real hub on loopback, the real AIY module."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import tarfile
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+import pytest
+
+from birdcli.cli.default_model import choose_model
+from birdcli.cli.installing import install_tools, prove
+from birdcli.errors import ErrorCode, ModelError
+from birdcli.manifest import (
+    InputSpec,
+    LabelsSpec,
+    Manifest,
+    ModelFormat,
+    ModelVersion,
+    NamesSpec,
+    OutputKind,
+)
+from birdcli.models.install import SourceOverrides, install
+from birdcli.models.load import load_classifier, load_labels, model_decoder
+from birdcli.models.precision import Precision
+from birdcli.registry import Registry, load_builtin_manifest
+from tests.hub_server import HubServer
+from tests.tiny_model import LABELS_CSV, SIZE, save_labels, save_tiny_model
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = [pytest.mark.tensorflow, pytest.mark.xdist_group("tensorflow")]
+QUANTUM_NAT = 0.08245
+
+
+class Told:
+    """What people were told."""
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    def write(self, text: str) -> int:
+        self.text += text
+        return len(text)
+
+    def flush(self) -> None:
+        """Nothing waits."""
+
+
+def registry_at(home: Path, declared: Manifest | None = None) -> Registry:
+    return Registry(home, declared or load_builtin_manifest())
+
+
+def tiny_version(source: str, labels: str | LabelsSpec, **changes: object) -> ModelVersion:
+    version = ModelVersion(
+        name="tiny",
+        version="1",
+        format=ModelFormat.SAVED_MODEL,
+        sources=(source,),
+        labels=labels
+        if isinstance(labels, LabelsSpec)
+        else LabelsSpec(path="labels.csv", source=labels, background_id=11),
+        input=InputSpec(height=SIZE, width=SIZE),
+        signature="serving_default",
+    )
+    return msgspec.structs.replace(version, **changes)
+
+
+def pack(folder: Path, archive: Path, *, top: str = "", mtime: int = 0) -> Path:
+    def normal(member: tarfile.TarInfo) -> tarfile.TarInfo:
+        member.mtime = mtime
+        return member
+
+    with tarfile.open(archive, "w:gz", compresslevel=1 + mtime % 9) as tar:
+        for path in sorted(folder.rglob("*")):
+            tar.add(path, top + str(path.relative_to(folder)), recursive=False, filter=normal)
+    return archive
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tiny")
+    save_labels(folder / "labels.csv")
+    save_tiny_model(folder / "model")
+    return folder
+
+
+def refused(
+    home: Path, version: ModelVersion, overrides: SourceOverrides | None = None
+) -> ModelError:
+    registry = registry_at(home)
+    with pytest.raises(ModelError) as caught:
+        install(registry, version, overrides or SourceOverrides(), install_tools(Told()))  # type: ignore[arg-type]
+    assert registry.load() == load_builtin_manifest()
+    models = home / "registry" / "models"
+    assert not models.exists() or list(models.iterdir()) == []
+    return caught.value
+
+
+def test_a_folder_becomes_a_proven_version(tiny: Path, tmp_path: Path) -> None:
+    registry, told = registry_at(tmp_path), Told()
+    declared = tiny_version(str(tiny / "model"), str(tiny / "labels.csv"))
+    installed = install(registry, declared, SourceOverrides(), install_tools(told))  # type: ignore[arg-type]
+    assert registry.resolve("tiny@1") == installed
+    assert installed.output is OutputKind.PROBABILITIES
+    assert [proof.backend for proof in installed.evidence] == ["tensorflow/float32"]
+    registry.verify_files(installed)
+    assert prove(registry, installed).deviation < 1e-3
+    labels = load_labels(registry.version_folder(installed), installed)
+    assert labels.labels[11] == "background"
+    assert labels.common_names == (None,) * 12
+
+
+@pytest.mark.parametrize("top", ["", "my-model/"])
+def test_an_archive_with_or_without_a_top_folder_gives_the_same_files(
+    tiny: Path, tmp_path: Path, top: str
+) -> None:
+    archive = pack(tiny / "model", tmp_path / "model.tar.gz", top=top)
+    registry = registry_at(tmp_path)
+    version = tiny_version(str(archive), str(tiny / "labels.csv"))
+    installed = install(registry, version, SourceOverrides(), install_tools(Told()))  # type: ignore[arg-type]
+    assert installed.files is not None
+    assert "module/saved_model.pb" in {entry.path for entry in installed.files}
+
+
+def test_logits_are_detected_and_served_as_probabilities(tiny: Path, tmp_path: Path) -> None:
+    save_tiny_model(tmp_path / "logits", logits=True)
+    registry = registry_at(tmp_path)
+    version = tiny_version(str(tmp_path / "logits"), str(tiny / "labels.csv"))
+    installed = install(registry, version, SourceOverrides(), install_tools(Told()))  # type: ignore[arg-type]
+    assert installed.output is OutputKind.LOGITS
+    folder = registry.version_folder(installed)
+    classifier, _ = load_classifier(
+        folder, installed, load_labels(folder, installed), precision=Precision.FLOAT32, threads=1
+    )
+    scores = classifier.classify(np.zeros((2, SIZE, SIZE, 3), np.uint8))
+    np.testing.assert_allclose(scores.sum(axis=1), 1.0, atol=1e-4)
+
+
+def test_a_graph_prepared_by_another_tensorflow_is_prepared_anew(
+    tiny: Path, tmp_path: Path
+) -> None:
+    registry = registry_at(tmp_path)
+    version = tiny_version(str(tiny / "model"), str(tiny / "labels.csv"))
+    installed = install(registry, version, SourceOverrides(), install_tools(Told()))  # type: ignore[arg-type]
+    folder = registry.version_folder(installed)
+    without = msgspec.structs.replace(installed, prepared=())
+    classifier, report = load_classifier(
+        folder, without, load_labels(folder, without), precision=Precision.AUTO, threads=1
+    )
+    assert classifier.backend == "tensorflow/float32"
+    assert report.max_rms_nat < 1e-3
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ("nan", ErrorCode.MODEL_GOLDEN_MISMATCH),
+        ("file", ErrorCode.MODEL_UNSAFE_OP),
+        ("python", ErrorCode.MODEL_UNSAFE_OP),
+        ("two", ErrorCode.MODEL_LOAD_FAILED),
+    ],
+)
+def test_a_bad_model_is_refused_and_leaves_nothing(
+    tiny: Path, tmp_path: Path, change: str, code: ErrorCode
+) -> None:
+    save_tiny_model(tmp_path / "model", change=change)
+    version = tiny_version(str(tmp_path / "model"), str(tiny / "labels.csv"))
+    assert refused(tmp_path / "home", version).code is code
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        (LABELS_CSV.replace("\n0,", "\n12,"), "class id 0 is missing"),
+        (LABELS_CSV + "\n12,One too many", "label 'One too many' (id 12) has no class"),
+        (LABELS_CSV.replace("\n0,Species number0", ""), "class id 0 is missing"),
+        (LABELS_CSV.replace("\n1,", "\n0,"), "stands twice"),
+    ],
+)
+def test_a_label_map_that_does_not_fit_is_refused(
+    tiny: Path, tmp_path: Path, labels: str, words: str
+) -> None:
+    save_labels(tmp_path / "labels.csv", labels)
+    version = tiny_version(str(tiny / "model"), str(tmp_path / "labels.csv"))
+    error = refused(tmp_path / "home", version)
+    assert error.code is ErrorCode.MODEL_LABELS_INVALID
+    assert words in error.message
+
+
+def test_a_background_beyond_the_classes_is_refused(tiny: Path, tmp_path: Path) -> None:
+    labels = LabelsSpec(path="labels.csv", source=str(tiny / "labels.csv"), background_id=12)
+    error = refused(tmp_path, tiny_version(str(tiny / "model"), labels))
+    assert error.code is ErrorCode.MODEL_LABELS_INVALID
+
+
+def test_a_pinned_digest_is_demanded_of_labels_archive_and_files(
+    tiny: Path, tmp_path: Path
+) -> None:
+    pinned = LabelsSpec(path="labels.csv", source=str(tiny / "labels.csv"), sha256="0" * 64)
+    model = str(tiny / "model")
+    error = refused(tmp_path / "1", tiny_version(model, pinned))
+    assert error.code is ErrorCode.MODEL_SHA256_MISMATCH
+    archive = pack(tiny / "model", tmp_path / "model.tar.gz")
+    labels = str(tiny / "labels.csv")
+    wrong = SourceOverrides(model=str(archive), sha256="0" * 64)
+    error = refused(tmp_path / "2", tiny_version(model, labels), wrong)
+    assert error.code is ErrorCode.MODEL_SHA256_MISMATCH
+    error = refused(tmp_path / "3", tiny_version(model, labels, files=()))
+    assert error.code is ErrorCode.MODEL_SHA256_MISMATCH
+    error = refused(tmp_path / "4", tiny_version(model, labels), SourceOverrides(sha256="0" * 64))
+    assert error.code is ErrorCode.MODEL_SOURCE_UNREADABLE
+
+
+@pytest.mark.parametrize("missing", ["model", "labels"])
+def test_a_source_that_is_not_there_is_named(tiny: Path, tmp_path: Path, missing: str) -> None:
+    paths = {"model": str(tiny / "model"), "labels": str(tiny / "labels.csv")}
+    paths[missing] = str(tmp_path / "nowhere")
+    error = refused(tmp_path / "home", tiny_version(paths["model"], paths["labels"]))
+    assert error.code is ErrorCode.MODEL_SOURCE_UNREADABLE
+    assert "nowhere" in error.message
+
+
+def test_a_link_in_a_folder_is_refused(tiny: Path, tmp_path: Path) -> None:
+    save_tiny_model(tmp_path / "model")
+    (tmp_path / "model" / "assets" / "link").symlink_to("/etc/hostname")
+    error = refused(
+        tmp_path / "home", tiny_version(str(tmp_path / "model"), str(tiny / "labels.csv"))
+    )
+    assert error.code is ErrorCode.MODEL_ARCHIVE_UNSAFE
+
+
+def test_a_version_without_a_source_cannot_be_pulled(tmp_path: Path) -> None:
+    error = refused(tmp_path, tiny_version("", "", sources=()))
+    assert error.code is ErrorCode.MODEL_SOURCE_UNREADABLE
+
+
+def test_the_hub_delivers_through_its_redirects(tiny: Path, tmp_path: Path) -> None:
+    first = pack(tiny / "model", tmp_path / "first.tar.gz").read_bytes()
+    other = pack(tiny / "model", tmp_path / "other.tar.gz", mtime=8, top="./").read_bytes()
+    assert first != other
+    versions = []
+    for number, archive in enumerate((first, other)):
+        with HubServer(archive, files={"/labels.csv": LABELS_CSV.encode()}) as hub:
+            registry = registry_at(tmp_path / str(number))
+            version = tiny_version(hub.url, f"{hub.base}/labels.csv")
+            versions.append(
+                install(registry, version, SourceOverrides(), install_tools(Told()))  # type: ignore[arg-type]
+            )
+            assert len(hub.requests) >= 4
+    assert versions[0].files == versions[1].files
+    assert versions[0].digest == versions[1].digest
+
+
+def test_a_hub_that_wants_a_token_gets_a_hint(tiny: Path, tmp_path: Path) -> None:
+    archive = pack(tiny / "model", tmp_path / "model.tar.gz").read_bytes()
+    with HubServer(archive, token=("user", "key")) as hub:
+        error = refused(tmp_path / "home", tiny_version(hub.url, str(tiny / "labels.csv")))
+    assert error.code is ErrorCode.MODEL_DOWNLOAD_FAILED
+    assert ".netrc" in error.hint
+    assert "--from" in error.hint
+
+
+def test_names_that_cannot_be_fetched_are_a_warning_and_nothing_worse(
+    tiny: Path, tmp_path: Path
+) -> None:
+    registry, told = registry_at(tmp_path), Told()
+    with HubServer(b"") as hub:
+        names = NamesSpec(path="names.txt", source=f"{hub.base}/missing.txt")
+        version = tiny_version(str(tiny / "model"), str(tiny / "labels.csv"), names=names)
+        installed = install(registry, version, SourceOverrides(), install_tools(told))  # type: ignore[arg-type]
+    assert "no English names" in told.text
+    folder = registry.version_folder(installed)
+    registry.verify_files(installed)
+    assert set(load_labels(folder, installed).common_names) == {None}
+
+
+def test_names_with_another_digest_are_a_warning_unless_they_were_given(
+    tiny: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "names.txt").write_text("Species number0 (Zero)\n")
+    names = NamesSpec(path="names.txt", source=str(tmp_path / "names.txt"), sha256="0" * 64)
+    version = tiny_version(str(tiny / "model"), str(tiny / "labels.csv"), names=names)
+    error = refused(tmp_path / "home", version, SourceOverrides(names=str(tmp_path / "names.txt")))
+    assert error.code is ErrorCode.MODEL_SHA256_MISMATCH
+    told = Told()
+    install(registry_at(tmp_path / "home"), version, SourceOverrides(), install_tools(told))  # type: ignore[arg-type]
+    assert "no English names" in told.text
+
+
+def test_english_names_come_with_their_labels(tiny: Path, tmp_path: Path) -> None:
+    (tmp_path / "names.txt").write_text("Species number0 (Zero)\nSpecies number1 (One)\n")
+    names = NamesSpec(path="names.txt", source=str(tmp_path / "names.txt"))
+    version = tiny_version(str(tiny / "model"), str(tiny / "labels.csv"), names=names)
+    registry = registry_at(tmp_path)
+    installed = install(registry, version, SourceOverrides(), install_tools(Told()))  # type: ignore[arg-type]
+    folder = registry.version_folder(installed)
+    assert load_labels(folder, installed).common_names[:3] == ("Zero", "One", None)
+
+
+def unreachable_default(port: int) -> Manifest:
+    builtin = load_builtin_manifest()
+    aiy = builtin.version("aiy-birds-v1@1")
+    assert aiy is not None
+    source = f"http://127.0.0.1:{port}/birds.tar.gz"
+    return builtin.with_version(msgspec.structs.replace(aiy, sources=(source,)))
+
+
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    import socket
+
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        yield unused.getsockname()[1]
+
+
+def test_without_a_hub_a_person_gets_the_model_that_needs_none(
+    tmp_path: Path, closed_port: int
+) -> None:
+    registry, told = registry_at(tmp_path, unreachable_default(closed_port)), Told()
+    version = choose_model(registry, None, terminal=True, people=told)  # type: ignore[arg-type]
+    assert version.id == "imagenet-birds@1"
+    assert "hub cannot be reached" in told.text
+
+
+def test_without_a_hub_a_program_gets_an_error_with_the_commands_that_help(
+    tmp_path: Path, closed_port: int
+) -> None:
+    registry = registry_at(tmp_path, unreachable_default(closed_port))
+    with pytest.raises(ModelError) as caught:
+        choose_model(registry, None, terminal=False, people=Told())  # type: ignore[arg-type]
+    assert caught.value.code is ErrorCode.MODEL_DOWNLOAD_FAILED
+    assert "registry pull aiy-birds-v1@1 --from" in caught.value.hint
+    assert "--model imagenet-birds" in caught.value.hint
+
+
+def test_a_hub_that_answers_with_an_error_is_no_reason_for_another_model(tmp_path: Path) -> None:
+    with HubServer(b"", token=("user", "key")) as hub:
+        builtin = load_builtin_manifest()
+        aiy = builtin.version("aiy-birds-v1@1")
+        assert aiy is not None
+        declared = builtin.with_version(msgspec.structs.replace(aiy, sources=(hub.url,)))
+        registry = registry_at(tmp_path, declared)
+        with pytest.raises(ModelError) as caught:
+            choose_model(registry, None, terminal=True, people=Told())  # type: ignore[arg-type]
+    assert caught.value.code is ErrorCode.MODEL_DOWNLOAD_FAILED
+
+
+@pytest.fixture(scope="module")
+def real_registry(tmp_path_factory: pytest.TempPathFactory, test_data: Path) -> Registry:
+    """A registry with the real AIY module, pulled from a copy."""
+    registry = registry_at(tmp_path_factory.mktemp("real"))
+    folder = test_data / "models" / "aiy-birds-v1"
+    overrides = SourceOverrides(
+        model=str(folder / "aiy_birds_V1_1.tar.gz"),
+        labels=str(folder / "aiy_birds_V1_labelmap.csv"),
+        names=str(folder / "inat_bird_labels.txt"),
+    )
+    install(registry, registry.resolve("aiy-birds-v1"), overrides, install_tools(Told()))  # type: ignore[arg-type]
+    return registry
+
+
+@pytest.mark.data
+def test_the_real_module_is_installed_proven_and_promoted(real_registry: Registry) -> None:
+    version = real_registry.resolve("aiy-birds-v1@1")
+    evidence = prove(real_registry, version)
+    assert evidence.deviation < 0.21
+    real_registry.promote(version.id, evidence, alias="production", note="", who="me")
+    assert real_registry.resolve("production").id == "aiy-birds-v1@1"
+
+
+PUBLISHED = {
+    "Phalacrocorax_varius_varius.jpg": {
+        "Phalacrocorax varius varius": 0.8431,
+        "Phalacrocorax varius": 0.1165,
+        "Microcarbo melanoleucos": 0.0243,
+    },
+    "Galerida_cristata.jpg": {
+        "Galerida cristata": 0.8429,
+        "Alauda arvensis": 0.0838,
+        "Eremophila alpestris": 0.0190,
+    },
+    "Erithacus_rubecula.jpg": {
+        "Erithacus rubecula": 0.8382,
+        "Ixoreus naevius": 0.0031,
+        "Setophaga tigrina": 0.0026,
+    },
+}
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("photo", PUBLISHED)
+def test_the_untouched_module_meets_the_published_outputs(
+    real_registry: Registry, test_data: Path, photo: str
+) -> None:
+    """Logits lie on a lattice: gaps within 2 quanta, order strict where ranks are further apart."""
+    version = real_registry.resolve("aiy-birds-v1@1")
+    published = msgspec.structs.replace(
+        version,
+        input=msgspec.structs.replace(version.input, preprocessing="squash-bilinear@1"),
+    )
+    folder = real_registry.version_folder(version)
+    labels = load_labels(folder, version)
+    classifier, _ = load_classifier(
+        folder, version, labels, precision=Precision.REFERENCE, threads=2
+    )
+    pixels = model_decoder(published)((test_data / "sample5" / photo).read_bytes())
+    scores = classifier.classify(pixels[None])[0]
+    best = np.argsort(-scores, kind="stable")[:3]
+    found = {labels.labels[i]: float(scores[i]) for i in best}
+    expected = PUBLISHED[photo]
+    assert set(found) == set(expected)
+    for first, second in itertools.pairwise(expected):  # neighbouring ranks
+        wanted = math.log(expected[first] / expected[second]) / QUANTUM_NAT
+        got = math.log(found[first] / found[second]) / QUANTUM_NAT
+        assert abs(got - wanted) <= 2.1, json.dumps(found)
+        if wanted > 2.1:
+            assert got > 0
