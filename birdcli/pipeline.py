@@ -227,8 +227,8 @@ class Pipeline:
     async def _decode_one(self, image: FetchedImage) -> DecodedImage:
         if image.unchanged:  # known by its validators, yet its answer has left the cache meanwhile
             image = await self._fetcher.fetch(image.ref, image.timings, conditional=False)
-        self._engine.start()
         result = await self._decoder.decode(image.data)
+        self._engine.start()  # not before: a list of broken pictures needs no engine
         timings = image.timings.mark(Stage.DECODE_WAIT, result.started_s)
         return DecodedImage(
             ref=image.ref,

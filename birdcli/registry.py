@@ -284,6 +284,19 @@ class Registry:
             if version is not None:
                 self._save(own.with_version(version.with_evidence(evidence)), None)
 
+    def check_alias(self, alias: str) -> None:
+        """Raises unless a word may be an alias.
+
+        Raises:
+            ModelError: ``model.manifest_invalid`` for a malformed word, ``model.exists`` for the
+                name of a model.
+        """
+        check_model_id(alias, "1")
+        if any(version.name == alias for version in self.load().versions):
+            raise ModelError(
+                ErrorCode.MODEL_EXISTS, f"{alias!r} is the name of a model, not an alias"
+            )
+
     def promote(
         self, model_id: str, evidence: Evidence, *, alias: str, note: str, who: str
     ) -> str | None:
@@ -303,17 +316,13 @@ class Registry:
             ModelError: ``model.not_installed``, ``model.sha256_mismatch``, ``model.exists`` if the
                 alias is the name of a model, ``model.unwritable``, ``model.locked``.
         """
-        check_model_id(alias, "1")
+        self.check_alias(alias)
         with self._locked():
             own = self._load_own()
             version = own.version(model_id)
             if version is None:
                 raise ModelError(
                     ErrorCode.MODEL_NOT_INSTALLED, f"{model_id} is not installed", model=model_id
-                )
-            if any(other.name == alias for other in own.merged_over(self._declared).versions):
-                raise ModelError(
-                    ErrorCode.MODEL_EXISTS, f"{alias!r} is the name of a model, not an alias"
                 )
             self.verify_files(version)
             previous = own.aliases.get(alias)

@@ -207,6 +207,7 @@ def promote(
     from birdcli.streams import protected_streams
 
     registry = open_registry()
+    registry.check_alias(alias)
     version = registry.resolve(model)
     with protected_streams() as streams:
         evidence = prove(registry, version)

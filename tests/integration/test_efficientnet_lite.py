@@ -122,6 +122,7 @@ def test_scores_are_the_birds_softmax_then_the_sum_of_all_else(model: Any) -> No
     np.testing.assert_allclose(scores[:, 59], 1.0 - birds.sum(axis=1), atol=1e-6)
 
 
+@pytest.mark.filterwarnings("ignore:pkg_resources is deprecated:UserWarning")
 def test_tensorflow_hub_loads_it(exported: Path, model: Any) -> None:
     import tensorflow_hub as hub
 
