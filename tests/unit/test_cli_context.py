@@ -1,0 +1,99 @@
+"""Errors become exit codes, the gravest first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import typer
+
+from birdcli.cli.context import home_folder, reports_errors, user_name
+from birdcli.errors import ErrorCode, FetchError, ModelError, OutputError, UsageError
+
+if TYPE_CHECKING:
+    from pytest_mock import MockerFixture
+
+USAGE = UsageError(ErrorCode.USAGE_NO_INPUT, "nothing")
+MODEL = ModelError(ErrorCode.MODEL_LOAD_FAILED, "broken", hint="mend it")
+FULL = OutputError(ErrorCode.OUTPUT_DISK_FULL, "full")
+CLOSED = OutputError(ErrorCode.OUTPUT_CLOSED, "gone")
+ITEM = FetchError(ErrorCode.FETCH_DNS, "no such host")
+
+
+def exit_code(*errors: BaseException) -> int:
+    @reports_errors
+    def command() -> None:
+        if len(errors) == 1:
+            raise errors[0]
+        raise BaseExceptionGroup("several", errors)
+
+    with pytest.raises(typer.Exit) as caught:
+        command()
+    return caught.value.exit_code
+
+
+@pytest.mark.parametrize(
+    ("errors", "code"),
+    [
+        ((USAGE,), 2),
+        ((MODEL,), 3),
+        ((ITEM,), 4),
+        ((FULL,), 5),
+        ((CLOSED,), 141),
+        ((KeyboardInterrupt(),), 130),
+        ((MODEL, FULL), 5),
+        ((USAGE, MODEL), 3),
+        ((ITEM, USAGE), 2),
+        ((CLOSED, MODEL), 141),
+        ((ExceptionGroup("inner", [MODEL]), ITEM), 3),
+    ],
+)
+def test_the_gravest_error_decides(errors: tuple[BaseException, ...], code: int) -> None:
+    assert exit_code(*errors) == code
+
+
+def test_the_error_is_told_once_with_code_and_hint(capsys: pytest.CaptureFixture[str]) -> None:
+    exit_code(MODEL, ITEM)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == ["birdcli: error[model.load_failed]: broken", "  hint: mend it"]
+
+
+def test_a_reader_that_left_is_not_worth_a_word(capsys: pytest.CaptureFixture[str]) -> None:
+    exit_code(CLOSED)
+    assert capsys.readouterr().err == ""
+
+
+def test_a_bug_keeps_its_traceback() -> None:
+    @reports_errors
+    def command() -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        command()
+
+
+def test_what_a_command_returns_is_its_exit_code() -> None:
+    @reports_errors
+    def command() -> int:
+        return 4
+
+    with pytest.raises(typer.Exit) as caught:
+        command()
+    assert caught.value.exit_code == 4
+
+
+def test_the_home_is_where_the_variable_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BIRDCLI_HOME", "~/birds")
+    assert home_folder() == Path("~/birds").expanduser()
+
+
+def test_without_the_variable_the_home_is_the_platforms(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("BIRDCLI_HOME")
+    assert home_folder().name == "birdcli"
+    assert home_folder().is_absolute()
+
+
+def test_a_user_without_a_name_has_a_number(mocker: MockerFixture) -> None:
+    mocker.patch("getpass.getuser", side_effect=KeyError)
+    assert user_name().startswith("uid ")
