@@ -35,6 +35,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason="no BIRDCLI_TEST_DATA"))
 
 
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Names long bytes by their length: workers must agree, and gzip holds the time of day."""
+    return f"{len(val)} bytes" if isinstance(val, bytes) and len(val) > 32 else None
+
+
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Says in the closing lines how many tests had no data."""
     skipped = [
