@@ -28,6 +28,10 @@ REQUIRE_TEST_DATA = os.environ.get("BIRDCLI_REQUIRE_TEST_DATA") == "1"
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Loads TensorFlow in one worker only; skips what needs the real data where there is none."""
+    # The long ones first: one worker takes TensorFlow, another one the commands.
+    items.sort(
+        key=lambda item: (not item.get_closest_marker("tensorflow"), "e2e" not in item.nodeid)
+    )
     for item in items:
         if item.get_closest_marker("tensorflow"):
             item.add_marker(pytest.mark.xdist_group("tensorflow"))

@@ -12,19 +12,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from PIL import Image
 
 from tests.tiny_model import SIZE, save_labels, save_tiny_model
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 PICTURES = ("a.png", "b.jpg", "c.JPG", "deep/d.png", "deep/e.webp")
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keeps these tests on one worker: they share a home that takes seconds to make."""
-    for item in items:
-        if item.path.is_relative_to(Path(__file__).parent):
-            item.add_marker(pytest.mark.xdist_group("e2e"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,50 +79,70 @@ class Birdcli:
 
 
 @pytest.fixture(scope="session")
-def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("tiny")
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all workers of a test run share; what is in it was made by the first."""
+    base = tmp_path_factory.getbasetemp()
+    root = base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base
+    folder = root / "e2e"
+    folder.mkdir(exist_ok=True)
+    with FileLock(folder / "lock"):
+        if not (folder / "made").exists():
+            _make_home(folder)
+            (folder / "made").touch()
+    return folder
+
+
+def _make_home(folder: Path) -> None:
+    """Adds and promotes a tiny model and classifies the pictures, all with the real commands."""
     save_labels(folder / "labels.csv")
     (folder / "names.txt").write_text(
         "\n".join(f"Species number{i} (Bird number {i})" for i in range(11))
     )
     save_tiny_model(folder / "model")
-    return folder
-
-
-@pytest.fixture(scope="session")
-def birdcli(tmp_path_factory: pytest.TempPathFactory, model_folder: Path) -> Birdcli:
-    """The command over a home whose production model is `tiny@1`."""
-    run = Birdcli(tmp_path_factory.mktemp("home"))
+    pictures = folder / "pictures"
+    (pictures / "deep").mkdir(parents=True)
+    (pictures / ".hidden").mkdir()
+    random = np.random.RandomState(9)
+    for name in (*PICTURES, ".hidden/x.png"):
+        small = random.randint(0, 256, (6, 8, 3)).astype(np.uint8)
+        Image.fromarray(small).resize((160, 120)).save(pictures / name)
+    (pictures / "readme.txt").write_text("not a picture, and not called one")
+    run = Birdcli(folder / "home")
     added = run(
-        *("registry", "add", "tiny@1", model_folder / "model"),
-        *("--labels", model_folder / "labels.csv", "--names", model_folder / "names.txt"),
+        *("registry", "add", "tiny@1", folder / "model"),
+        *("--labels", folder / "labels.csv", "--names", folder / "names.txt"),
         *("--input-size", str(SIZE), "--background-id", "11"),
         *("--provenance", "run=17", "--provenance", "team=birds"),
     )
     assert added.code == 0, added.stderr
     promoted = run("registry", "promote", "tiny@1", "--note", "first light")
     assert promoted.code == 0, promoted.stderr
-    return run
+    first = run("classify", pictures)
+    (folder / "first.code").write_text(str(first.code))
+    (folder / "first.stdout").write_bytes(first.stdout)
+    (folder / "first.stderr").write_text(first.stderr)
 
 
 @pytest.fixture(scope="session")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def birdcli(shared_folder: Path) -> Birdcli:
+    """The command over a home whose production model is `tiny@1`."""
+    return Birdcli(shared_folder / "home")
+
+
+@pytest.fixture(scope="session")
+def pictures(shared_folder: Path) -> Path:
     """A folder of five pictures and things that are none of classify's business."""
-    folder = tmp_path_factory.mktemp("pictures")
-    (folder / "deep").mkdir()
-    (folder / ".hidden").mkdir()
-    random = np.random.RandomState(9)
-    for name in (*PICTURES, ".hidden/x.png"):
-        small = random.randint(0, 256, (6, 8, 3)).astype(np.uint8)
-        Image.fromarray(small).resize((160, 120)).save(folder / name)
-    (folder / "readme.txt").write_text("not a picture, and not called one")
-    return folder
+    return shared_folder / "pictures"
 
 
 @pytest.fixture(scope="session")
-def first_run(birdcli: Birdcli, pictures: Path) -> Finished:
+def first_run(shared_folder: Path) -> Finished:
     """The first, real run over the pictures; later runs over them need no engine."""
-    return birdcli("classify", pictures)
+    return Finished(
+        int((shared_folder / "first.code").read_text()),
+        (shared_folder / "first.stdout").read_bytes(),
+        (shared_folder / "first.stderr").read_text(),
+    )
 
 
 @pytest.fixture
