@@ -29,9 +29,8 @@ REQUIRE_TEST_DATA = os.environ.get("BIRDCLI_REQUIRE_TEST_DATA") == "1"
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Loads TensorFlow in one worker only; skips what needs the real data where there is none."""
     # The long ones first: one worker takes TensorFlow, another one the commands.
-    items.sort(
-        key=lambda item: (not item.get_closest_marker("tensorflow"), "e2e" not in item.nodeid)
-    )
+    items.sort(key=lambda item: "e2e" not in item.nodeid)
+    items.sort(key=lambda item: not item.get_closest_marker("tensorflow"))
     for item in items:
         if item.get_closest_marker("tensorflow"):
             item.add_marker(pytest.mark.xdist_group("tensorflow"))

@@ -264,7 +264,7 @@ def test_a_full_disk_is_an_error(birdcli: Birdcli, known: Path) -> None:
 def test_wrong_usage_is_told_with_its_code(
     birdcli: Birdcli, arguments: tuple[str, ...], code: int, words: str
 ) -> None:
-    done = birdcli("classify", *arguments)
+    done = birdcli.inline("classify", *arguments)
     assert (done.code, done.stdout) == (code, b"")
     assert words in done.stderr
     assert "Traceback" not in done.stderr

@@ -23,6 +23,7 @@ from birdcli.manifest import (
     ModelVersion,
     NamesSpec,
     OutputKind,
+    Scale,
 )
 from birdcli.models.install import SourceOverrides, install
 from birdcli.models.load import load_classifier, load_labels, model_decoder
@@ -302,6 +303,20 @@ def test_english_names_come_with_their_labels(tiny: Path, tmp_path: Path) -> Non
     installed = install(registry, version, SourceOverrides(), install_tools(Told()))  # type: ignore[arg-type]
     folder = registry.version_folder(installed)
     assert load_labels(folder, installed).common_names[:3] == ("Zero", "One", None)
+
+
+def test_a_model_that_answers_otherwise_is_not_proven(tiny: Path, tmp_path: Path) -> None:
+    """Every digest fits, only the scale is another: running the model is what tells."""
+    registry = registry_at(tmp_path)
+    version = tiny_version(str(tiny / "model"), str(tiny / "labels.csv"))
+    installed = install(registry, version, SourceOverrides(), install_tools(Told()))  # type: ignore[arg-type]
+    changed = msgspec.structs.replace(
+        installed, input=msgspec.structs.replace(installed.input, scale=Scale.SYMMETRIC)
+    )
+    with pytest.raises(ModelError) as caught:
+        prove(registry, changed)
+    assert caught.value.code is ErrorCode.MODEL_GOLDEN_MISMATCH
+    assert "nat off" in caught.value.message
 
 
 def unreachable_default(port: int) -> Manifest:
