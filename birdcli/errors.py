@@ -122,9 +122,11 @@ class ItemError(BirdError):
     Attributes:
         retryable: Whether the same input may well succeed later.
         attempts: How often it was tried.
+        queued_until_s: When its turn came, seconds of `time.perf_counter`; None before that.
     """
 
     exit_code = 4
+    queued_until_s: float | None = None
 
     def __init__(
         self,

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
 
-from birdcli.errors import ErrorCode, FetchError
+from birdcli.errors import ErrorCode, FetchError, ItemError
 from birdcli.hashing import sha256_of_bytes
 from birdcli.host_slots import HostSlots
 from birdcli.http_get import Unchanged, open_http_client
@@ -109,7 +109,11 @@ class HttpFetcher:
         # Pauses keep the slot: a host in trouble is asked less.
         async with self._slots.hold(target.host):
             timings = timings.mark(Stage.QUEUE, self._around.clock())
-            answer, attempts = await self._ask(target, known)
+            try:
+                answer, attempts = await self._ask(target, known)
+            except ItemError as err:
+                err.queued_until_s = timings.marks[-1][1]
+                raise
             timings = timings.mark(Stage.FETCH, self._around.clock())
         if isinstance(answer, Unchanged):
             return FetchedImage(

@@ -64,7 +64,11 @@ class LocalFetcher:
 
     def _fetch(self, ref: ImageRef, timings: Timings) -> FetchedImage:
         timings = timings.mark(Stage.QUEUE, self._clock())
-        data = read_file(local_path(ref.source), max_bytes=self._max_bytes)
+        try:
+            data = read_file(local_path(ref.source), max_bytes=self._max_bytes)
+        except SourceError as err:
+            err.queued_until_s = timings.marks[-1][1]
+            raise
         sha256 = sha256_of_bytes(data)
         timings = timings.mark(Stage.FETCH, self._clock())
         return FetchedImage(ref=ref, data=data, sha256=sha256, timings=timings)

@@ -191,6 +191,8 @@ class Pipeline:
                 try:
                     image = await self._fetcher.fetch(ref, timings)
                 except ItemError as err:
+                    if err.queued_until_s is not None:
+                        timings = timings.mark(Stage.QUEUE, err.queued_until_s)
                     ended = self._ended(timings, Stage.FETCH)
                     await outcomes.send(_failed(ref, err, ended))
                     continue

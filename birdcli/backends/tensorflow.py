@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from birdcli.backends.ops import verify_ops
 from birdcli.errors import ErrorCode, InferenceError, ModelError
 from birdcli.manifest import OutputKind, Scale
-from birdcli.models.ops import verify_ops
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -115,6 +115,8 @@ def test_every_bad_input_gets_its_record_and_harms_nobody(
     for record in done.records:
         check_record(record)
     assert done.records[3]["error"]["details"]["status"] == 404
+    assert list(done.records[3]["timings_ms"]) == ["queue", "fetch", "total"]
+    assert list(done.records[2]["timings_ms"]) == ["queue", "fetch", "total"]
     assert done.records[4]["image"] == done.records[0]["image"]
     assert "Failed" in done.stderr
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from birdcli.backends.ops import verify_ops
 from birdcli.errors import ErrorCode, ModelError
-from birdcli.models.ops import verify_ops
 
 
 def test_compute_and_saver_ops_pass() -> None:
