@@ -103,6 +103,8 @@ class TableWriter:
             self._layout = plan_layout(self._console.width, self._top_k)
             self._print(header_row(self._layout), records=0)
         self._print(outcome_row(outcome, self._layout), records=1)
+        for row in doubt_rows(outcome, self._layout):
+            self._print(row, records=0)
 
     def close(self) -> None:
         """Sets a table on a terminal off from what follows; see `OutcomeWriter.close`."""
@@ -148,6 +150,18 @@ def outcome_row(outcome: Outcome, layout: Layout) -> Text:
         row.append(_percent(guess.score), style="dim")
     row.rstrip()
     return row
+
+
+def doubt_rows(outcome: Outcome, layout: Layout) -> tuple[Text, ...]:
+    """Returns a row with the other guesses, if the best is weak and they have no columns."""
+    if not isinstance(outcome, Classified) or layout.guesses:
+        return ()
+    best, *others = outcome.predictions
+    if best.score >= _UNSURE or not others:
+        return ()
+    names = ", ".join(f"{_name(guess)} {guess.score:.1%}" for guess in others)
+    indent = " " * (layout.picture + len(_GAP))
+    return (Text(indent).append(cut(f"or {names}", layout.failure), style="dim"),)
 
 
 def picture_name(ref: ImageRef) -> str:

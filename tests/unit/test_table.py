@@ -19,6 +19,7 @@ from birdcli.table import (
     TableWriter,
     console_on,
     cut,
+    doubt_rows,
     header_row,
     outcome_row,
     picture_name,
@@ -316,3 +317,36 @@ def test_console_is_as_wide_as_its_own_terminal(columns: int, width: int) -> Non
 def test_console_that_is_no_terminal_has_80_columns() -> None:
     console = console_on(io.StringIO())
     assert (console.width, console.is_terminal) == (80, False)
+
+
+DOUBTFUL = classified(predictions=(SWALLOW, CROW, RAVEN))
+
+
+def test_weak_answer_on_a_narrow_terminal_has_the_other_guesses_below() -> None:
+    layout = plan_layout(80, 3)
+    (row,) = doubt_rows(DOUBTFUL, layout)
+    assert row.plain.strip().startswith(f"or {CROW.common_name} ")
+    assert row.plain.index("or ") == layout.picture + 2
+    assert row.cell_len <= 80
+
+
+def test_sure_answer_has_no_row_below() -> None:
+    assert doubt_rows(classified(predictions=(CROW, RAVEN)), plan_layout(80, 3)) == ()
+
+
+def test_weak_answer_on_a_wide_terminal_has_its_columns() -> None:
+    assert doubt_rows(DOUBTFUL, plan_layout(200, 3)) == ()
+
+
+def test_failure_and_a_single_weak_guess_have_no_row_below() -> None:
+    layout = plan_layout(80, 3)
+    assert doubt_rows(failed(), layout) == ()
+    assert doubt_rows(classified(predictions=(SWALLOW,)), layout) == ()
+
+
+def test_row_of_other_guesses_is_no_record_of_its_own() -> None:
+    target = KeptTarget()
+    writer = TableWriter(plain_console(80), target, top_k=3)
+    writer.write(DOUBTFUL)
+    writer.close()
+    assert len(target.kept.splitlines()) == 3
