@@ -56,7 +56,7 @@ def _installed(registry: Registry, reference: str, people: IO[str]) -> ModelVers
     if version.installed:
         return version
     try:
-        return install(registry, version, SourceOverrides(), install_tools(people))
+        return install(registry, version, SourceOverrides(), install_tools(people, name=version.id))
     except ModelError as err:
         if err.code is not ErrorCode.MODEL_DOWNLOAD_FAILED:
             raise

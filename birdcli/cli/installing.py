@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from birdcli.registry import Registry
 
 
-def install_tools(people: IO[str]) -> InstallTools:
-    """Returns what an installation needs, with messages for people on `people`."""
+def install_tools(people: IO[str], *, name: str) -> InstallTools:
+    """Returns what an installation of `name` needs, with messages for people on `people`."""
     from birdcli.models.install import InstallTools
 
     def download(sources: Sequence[str], destination: Path) -> str:
@@ -29,6 +29,7 @@ def install_tools(people: IO[str]) -> InstallTools:
         return download_first(
             sources,
             destination,
+            name=name,
             credentials=load_credentials(
                 netrc=os.environ.get("NETRC"),
                 kaggle_username=os.environ.get("KAGGLE_USERNAME"),

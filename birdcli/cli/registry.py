@@ -86,7 +86,7 @@ def pull(
             print_line(streams.people, f"{version.id} is installed and its files are intact.")
             return
         overrides = SourceOverrides(model=source, labels=labels, names=names)
-        install(registry, version, overrides, install_tools(streams.people))
+        install(registry, version, overrides, install_tools(streams.people, name=version.id))
         print_line(streams.people, f"{version.id} is installed and works on this machine.")
         print_line(streams.people, f"  next: birdcli registry promote {version.id}")
 
@@ -155,7 +155,7 @@ def add(
         )
     with protected_streams() as streams:
         overrides = SourceOverrides(model=source, labels=labels, names=names, sha256=sha256)
-        install(registry, version, overrides, install_tools(streams.people))
+        install(registry, version, overrides, install_tools(streams.people, name=model))
         print_line(streams.people, f"{model} is installed and works on this machine.")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import json
 import math
@@ -38,20 +39,6 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.xdist_group("tensorflow")]
 QUANTUM_NAT = 0.08245
-
-
-class Told:
-    """What people were told."""
-
-    def __init__(self) -> None:
-        self.text = ""
-
-    def write(self, text: str) -> int:
-        self.text += text
-        return len(text)
-
-    def flush(self) -> None:
-        """Nothing waits."""
 
 
 def registry_at(home: Path, declared: Manifest | None = None) -> Registry:
@@ -97,7 +84,12 @@ def refused(
 ) -> ModelError:
     registry = registry_at(home)
     with pytest.raises(ModelError) as caught:
-        install(registry, version, overrides or SourceOverrides(), install_tools(Told()))  # type: ignore[arg-type]
+        install(
+            registry,
+            version,
+            overrides or SourceOverrides(),
+            install_tools(io.StringIO(), name="tiny@1"),
+        )
     assert registry.load() == load_builtin_manifest()
     models = home / "registry" / "models"
     assert not models.exists() or list(models.iterdir()) == []
@@ -105,9 +97,9 @@ def refused(
 
 
 def test_a_folder_becomes_a_proven_version(tiny: Path, tmp_path: Path) -> None:
-    registry, told = registry_at(tmp_path), Told()
+    registry, told = registry_at(tmp_path), io.StringIO()
     declared = tiny_version(str(tiny / "model"), str(tiny / "labels.csv"))
-    installed = install(registry, declared, SourceOverrides(), install_tools(told))  # type: ignore[arg-type]
+    installed = install(registry, declared, SourceOverrides(), install_tools(told, name="tiny@1"))
     assert registry.resolve("tiny@1") == installed
     assert installed.output is OutputKind.PROBABILITIES
     assert [proof.backend for proof in installed.evidence] == ["tensorflow/float32"]
@@ -125,7 +117,9 @@ def test_an_archive_with_or_without_a_top_folder_gives_the_same_files(
     archive = pack(tiny / "model", tmp_path / "model.tar.gz", top=top)
     registry = registry_at(tmp_path)
     version = tiny_version(str(archive), str(tiny / "labels.csv"))
-    installed = install(registry, version, SourceOverrides(), install_tools(Told()))  # type: ignore[arg-type]
+    installed = install(
+        registry, version, SourceOverrides(), install_tools(io.StringIO(), name="tiny@1")
+    )
     assert installed.files is not None
     assert "module/saved_model.pb" in {entry.path for entry in installed.files}
 
@@ -134,7 +128,9 @@ def test_logits_are_detected_and_served_as_probabilities(tiny: Path, tmp_path: P
     save_tiny_model(tmp_path / "logits", logits=True)
     registry = registry_at(tmp_path)
     version = tiny_version(str(tmp_path / "logits"), str(tiny / "labels.csv"))
-    installed = install(registry, version, SourceOverrides(), install_tools(Told()))  # type: ignore[arg-type]
+    installed = install(
+        registry, version, SourceOverrides(), install_tools(io.StringIO(), name="tiny@1")
+    )
     assert installed.output is OutputKind.LOGITS
     folder = registry.version_folder(installed)
     classifier, _ = load_classifier(
@@ -149,7 +145,9 @@ def test_a_graph_prepared_by_another_tensorflow_is_prepared_anew(
 ) -> None:
     registry = registry_at(tmp_path)
     version = tiny_version(str(tiny / "model"), str(tiny / "labels.csv"))
-    installed = install(registry, version, SourceOverrides(), install_tools(Told()))  # type: ignore[arg-type]
+    installed = install(
+        registry, version, SourceOverrides(), install_tools(io.StringIO(), name="tiny@1")
+    )
     folder = registry.version_folder(installed)
     without = msgspec.structs.replace(installed, prepared=())
     classifier, report = load_classifier(
@@ -252,7 +250,12 @@ def test_the_hub_delivers_through_its_redirects(tiny: Path, tmp_path: Path) -> N
             registry = registry_at(tmp_path / str(number))
             version = tiny_version(hub.url, f"{hub.base}/labels.csv")
             versions.append(
-                install(registry, version, SourceOverrides(), install_tools(Told()))  # type: ignore[arg-type]
+                install(
+                    registry,
+                    version,
+                    SourceOverrides(),
+                    install_tools(io.StringIO(), name="tiny@1"),
+                )
             )
             assert len(hub.requests) >= 4
     assert versions[0].files == versions[1].files
@@ -271,12 +274,14 @@ def test_a_hub_that_wants_a_token_gets_a_hint(tiny: Path, tmp_path: Path) -> Non
 def test_names_that_cannot_be_fetched_are_a_warning_and_nothing_worse(
     tiny: Path, tmp_path: Path
 ) -> None:
-    registry, told = registry_at(tmp_path), Told()
+    registry, told = registry_at(tmp_path), io.StringIO()
     with HubServer(b"") as hub:
         names = NamesSpec(path="names.txt", source=f"{hub.base}/missing.txt")
         version = tiny_version(str(tiny / "model"), str(tiny / "labels.csv"), names=names)
-        installed = install(registry, version, SourceOverrides(), install_tools(told))  # type: ignore[arg-type]
-    assert "no English names" in told.text
+        installed = install(
+            registry, version, SourceOverrides(), install_tools(told, name="tiny@1")
+        )
+    assert "no English names" in told.getvalue()
     folder = registry.version_folder(installed)
     registry.verify_files(installed)
     assert set(load_labels(folder, installed).common_names) == {None}
@@ -290,9 +295,14 @@ def test_names_with_another_digest_are_a_warning_unless_they_were_given(
     version = tiny_version(str(tiny / "model"), str(tiny / "labels.csv"), names=names)
     error = refused(tmp_path / "home", version, SourceOverrides(names=str(tmp_path / "names.txt")))
     assert error.code is ErrorCode.MODEL_SHA256_MISMATCH
-    told = Told()
-    install(registry_at(tmp_path / "home"), version, SourceOverrides(), install_tools(told))  # type: ignore[arg-type]
-    assert "no English names" in told.text
+    told = io.StringIO()
+    install(
+        registry_at(tmp_path / "home"),
+        version,
+        SourceOverrides(),
+        install_tools(told, name="tiny@1"),
+    )
+    assert "no English names" in told.getvalue()
 
 
 def test_english_names_come_with_their_labels(tiny: Path, tmp_path: Path) -> None:
@@ -300,7 +310,9 @@ def test_english_names_come_with_their_labels(tiny: Path, tmp_path: Path) -> Non
     names = NamesSpec(path="names.txt", source=str(tmp_path / "names.txt"))
     version = tiny_version(str(tiny / "model"), str(tiny / "labels.csv"), names=names)
     registry = registry_at(tmp_path)
-    installed = install(registry, version, SourceOverrides(), install_tools(Told()))  # type: ignore[arg-type]
+    installed = install(
+        registry, version, SourceOverrides(), install_tools(io.StringIO(), name="tiny@1")
+    )
     folder = registry.version_folder(installed)
     assert load_labels(folder, installed).common_names[:3] == ("Zero", "One", None)
 
@@ -309,7 +321,9 @@ def test_a_model_that_answers_otherwise_is_not_proven(tiny: Path, tmp_path: Path
     """Every digest fits, only the scale is another: running the model is what tells."""
     registry = registry_at(tmp_path)
     version = tiny_version(str(tiny / "model"), str(tiny / "labels.csv"))
-    installed = install(registry, version, SourceOverrides(), install_tools(Told()))  # type: ignore[arg-type]
+    installed = install(
+        registry, version, SourceOverrides(), install_tools(io.StringIO(), name="tiny@1")
+    )
     changed = msgspec.structs.replace(
         installed, input=msgspec.structs.replace(installed.input, scale=Scale.SYMMETRIC)
     )
@@ -339,10 +353,10 @@ def closed_port() -> Iterator[int]:
 def test_without_a_hub_a_person_gets_the_model_that_needs_none(
     tmp_path: Path, closed_port: int
 ) -> None:
-    registry, told = registry_at(tmp_path, unreachable_default(closed_port)), Told()
-    version = choose_model(registry, None, terminal=True, people=told)  # type: ignore[arg-type]
+    registry, told = registry_at(tmp_path, unreachable_default(closed_port)), io.StringIO()
+    version = choose_model(registry, None, terminal=True, people=told)
     assert version.id == "imagenet-birds@1"
-    assert "hub cannot be reached" in told.text
+    assert "hub cannot be reached" in told.getvalue()
 
 
 def test_without_a_hub_a_program_gets_an_error_with_the_commands_that_help(
@@ -350,7 +364,7 @@ def test_without_a_hub_a_program_gets_an_error_with_the_commands_that_help(
 ) -> None:
     registry = registry_at(tmp_path, unreachable_default(closed_port))
     with pytest.raises(ModelError) as caught:
-        choose_model(registry, None, terminal=False, people=Told())  # type: ignore[arg-type]
+        choose_model(registry, None, terminal=False, people=io.StringIO())
     assert caught.value.code is ErrorCode.MODEL_DOWNLOAD_FAILED
     assert "registry pull aiy-birds-v1@1 --from" in caught.value.hint
     assert "--model imagenet-birds" in caught.value.hint
@@ -364,7 +378,7 @@ def test_a_hub_that_answers_with_an_error_is_no_reason_for_another_model(tmp_pat
         declared = builtin.with_version(msgspec.structs.replace(aiy, sources=(hub.url,)))
         registry = registry_at(tmp_path, declared)
         with pytest.raises(ModelError) as caught:
-            choose_model(registry, None, terminal=True, people=Told())  # type: ignore[arg-type]
+            choose_model(registry, None, terminal=True, people=io.StringIO())
     assert caught.value.code is ErrorCode.MODEL_DOWNLOAD_FAILED
 
 
@@ -378,7 +392,12 @@ def real_registry(tmp_path_factory: pytest.TempPathFactory, test_data: Path) -> 
         labels=str(folder / "aiy_birds_V1_labelmap.csv"),
         names=str(folder / "inat_bird_labels.txt"),
     )
-    install(registry, registry.resolve("aiy-birds-v1"), overrides, install_tools(Told()))  # type: ignore[arg-type]
+    install(
+        registry,
+        registry.resolve("aiy-birds-v1"),
+        overrides,
+        install_tools(io.StringIO(), name="tiny@1"),
+    )
     return registry
 
 
