@@ -57,7 +57,7 @@ def verify_digest(path: Path, sha256: str) -> None:
         raise ModelError(
             ErrorCode.MODEL_SHA256_MISMATCH,
             f"{path} has sha256 {found[:12]}…, expected {sha256[:12]}…",
-            hint="The file was changed after it was installed: remove the version, pull it again.",
+            hint="It was changed since. `birdcli registry pull` installs a damaged version again.",
             path=str(path),
             found=found,
             expected=sha256,

@@ -201,12 +201,13 @@ def _iter_table(
     if header is None:
         return
     if isinstance(header, BrokenRow):
-        raise _no_column(name, settings, f"its header {header.reason}")
+        raise _no_column(name, settings.url_field, f"its header {header.reason}")
     names = [cell.strip() for cell in header.cells]
-    if settings.url_field not in names:
-        columns = ", ".join(repr(column) for column in names[:_SHOWN_COLUMNS])
-        more = ", …" if len(names) > _SHOWN_COLUMNS else ""
-        raise _no_column(name, settings, f"its columns are {columns}{more}")
+    for field, required in ((settings.url_field, True), (settings.id_field, settings.id_required)):
+        if required and field not in names:
+            columns = ", ".join(repr(column) for column in names[:_SHOWN_COLUMNS])
+            more = ", …" if len(names) > _SHOWN_COLUMNS else ""
+            raise _no_column(name, field, f"its columns are {columns}{more}")
     url_at = names.index(settings.url_field)
     id_at = names.index(settings.id_field) if settings.id_field in names else len(names)
     for row in rows:
@@ -221,10 +222,10 @@ def _cell(cells: list[str], column: int) -> str:
     return cells[column] if column < len(cells) else ""
 
 
-def _no_column(name: str, settings: ListSettings, found: str) -> UsageError:
+def _no_column(name: str, field: str, found: str) -> UsageError:
     return UsageError(
         ErrorCode.USAGE_INPUT_UNREADABLE,
-        f"the list {name} has no column {settings.url_field!r}: {found}",
-        hint="Name the column that holds the URLs or paths with --url-field.",
+        f"the list {name} has no column {field!r}: {found}",
+        hint="Name the columns with --url-field and --id-field.",
         list=name,
     )

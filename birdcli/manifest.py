@@ -190,6 +190,32 @@ class ModelVersion(_Entry, frozen=True, kw_only=True, omit_defaults=True):
         ]
         return sha256_of_bytes(json.dumps(parts).encode())
 
+    def same_model(self, other: ModelVersion) -> bool:
+        """Tells whether both give the same scores to the same classes."""
+        return (self.files, self.labels.sha256, self.labels.background_id) == (
+            other.files,
+            other.labels.sha256,
+            other.labels.background_id,
+        ) and (self.input, self.signature, self.output) == (
+            other.input,
+            other.signature,
+            other.output,
+        )
+
+    def with_names(self, names: NamesSpec | None) -> ModelVersion:
+        """Returns this version with another list of names."""
+        return msgspec.structs.replace(self, names=names)
+
+    def installed_again(self, other: ModelVersion) -> ModelVersion:
+        """Returns this version with what a second installation of the same model made anew."""
+        return msgspec.structs.replace(
+            self,
+            names=other.names,
+            golden=other.golden,
+            prepared=other.prepared,
+            evidence=other.evidence,
+        )
+
     def with_evidence(self, evidence: Evidence) -> ModelVersion:
         """Returns this version with one proof more, replacing one of the same circumstances."""
         kept = tuple(old for old in self.evidence if not old.same_circumstances(evidence))

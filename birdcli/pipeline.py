@@ -66,6 +66,10 @@ class Engine:
         return self._loading
 
 
+class _GivenUpError(Exception):
+    """The run was stopped, and this input took too long to finish."""
+
+
 class ByteBudget:
     """Encoded bytes in memory, bounded; one image larger than the bound passes alone."""
 
@@ -125,6 +129,8 @@ class Pipeline:
         self._window = asyncio.Semaphore(settings.window)
         self._budget = ByteBudget(settings.max_bytes)
         self._order: deque[int] = deque()
+        self._fetching: set[asyncio.Task[None]] = set()
+        self._giving_up = False
         self._lookups = ThreadPoolExecutor(2, thread_name_prefix="birdcli-lookup")
         self._writes = ThreadPoolExecutor(1, thread_name_prefix="birdcli-write")
 
@@ -133,7 +139,7 @@ class Pipeline:
 
         Args:
             inputs: A blocking iterator, read in a thread.
-            stop: Set it to take no further inputs and to finish those in flight.
+            stop: Set it to begin no further inputs and to finish those in flight.
 
         Returns:
             Whether the list's reader is still waiting for input, after a stop.
@@ -150,7 +156,8 @@ class Pipeline:
             async with asyncio.TaskGroup() as tasks:
                 stages = [self._take_inputs(pump, stop, refs.sender(), outcomes.sender())]
                 for _ in range(self._settings.fetchers):
-                    stages.append(self._fetch(refs, fetched.sender(), outcomes.sender()))
+                    fetching = self._fetch(refs, fetched.sender(), outcomes.sender(), stop)
+                    stages.append(fetching)
                 for _ in range(self._decode_tasks):
                     stages.append(self._decode(fetched, decoded.sender(), outcomes.sender()))
                 stages.append(self._classify(decoded, outcomes.sender()))
@@ -161,6 +168,12 @@ class Pipeline:
             for executor in (self._engine.executor, self._lookups, self._writes):
                 executor.shutdown(wait=False, cancel_futures=True)
         return pump.reading
+
+    def give_up(self) -> None:
+        """After a stop: abandons what is still being fetched, and finishes the rest."""
+        self._giving_up = True
+        for task in self._fetching:
+            task.cancel()
 
     async def _take_inputs(
         self,
@@ -185,11 +198,16 @@ class Pipeline:
         refs: Channel[tuple[ImageRef, Timings]],
         fetched: Sender[FetchedImage],
         outcomes: Sender[Outcome],
+        stop: asyncio.Event,
     ) -> None:
         async with fetched, outcomes:
             async for ref, timings in refs:
+                if stop.is_set():
+                    continue
                 try:
-                    image = await self._fetcher.fetch(ref, timings)
+                    image = await self._fetch_one(ref, timings)
+                except _GivenUpError:
+                    continue
                 except ItemError as err:
                     if err.queued_until_s is not None:
                         timings = timings.mark(Stage.QUEUE, err.queued_until_s)
@@ -198,6 +216,19 @@ class Pipeline:
                     continue
                 await self._budget.acquire(len(image.data))
                 await fetched.send(image)
+
+    async def _fetch_one(self, ref: ImageRef, timings: Timings) -> FetchedImage:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - only ever runs in a task
+        self._fetching.add(task)
+        try:
+            return await self._fetcher.fetch(ref, timings)
+        except asyncio.CancelledError:
+            if self._giving_up and task.uncancel() == 0:
+                raise _GivenUpError from None
+            raise
+        finally:
+            self._fetching.discard(task)
 
     async def _decode(
         self,
@@ -339,6 +370,9 @@ class Pipeline:
                 await loop.run_in_executor(self._writes, self._sink.write, ready)
                 for _ in ready:
                     self._window.release()
+        if waiting:  # after a stop, what finished behind inputs that did not
+            rest = [outcome for _, outcome in sorted(waiting.items())]
+            await loop.run_in_executor(self._writes, self._sink.write, rest)
 
 
 def _failed(ref: ImageRef, error: ItemError, timings: Timings) -> Failed:

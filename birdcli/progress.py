@@ -114,7 +114,9 @@ class LiveProgress:
         self._progress.update(self._task, counts=counts)
 
 
-def print_summary(console: Console, summary: RunSummary, *, model: str, backend: str) -> None:
+def print_summary(
+    console: Console, summary: RunSummary, *, model: str, backend: str, stopped: bool = False
+) -> None:
     """Prints what a run did: three lines, and up to five more if inputs failed.
 
     Args:
@@ -122,8 +124,9 @@ def print_summary(console: Console, summary: RunSummary, *, model: str, backend:
         summary: The counts and percentiles.
         model: `name@version`.
         backend: Engine and precision.
+        stopped: Whether the run was ended before its list.
     """
-    lines = [_line("Named", _named_parts(summary), console.width)]
+    lines = [_line("Stopped" if stopped else "Done", _done_parts(summary), console.width)]
     if summary.failures:
         lines += _failure_lines(summary, console.width)
     if times := _time_parts(summary):
@@ -138,11 +141,10 @@ def print_summary(console: Console, summary: RunSummary, *, model: str, backend:
         console.print(line, no_wrap=True, overflow="ignore", crop=False)
 
 
-def _named_parts(summary: RunSummary) -> list[str]:
-    count = (
-        f"{summary.named:,} of {summary.total:,}" if summary.failed else f"all {summary.named:,}"
-    )
-    parts = [f"{count} in {_duration(summary.wall_s)}"]
+def _done_parts(summary: RunSummary) -> list[str]:
+    count = f"{summary.named:,} of {summary.total:,}" if summary.failed else f"{summary.named:,}"
+    noun = "picture" if summary.total == 1 else "pictures"
+    parts = [f"{count} {noun} in {_duration(summary.wall_s)}"]
     if summary.named and summary.wall_s > 0:
         parts.append(f"{_number(summary.images_per_s)} images/s")
     if summary.background:

@@ -244,31 +244,36 @@ class Registry:
     def install(self, version: ModelVersion, staged: Path, *, who: str) -> None:
         """Makes a staged version part of the registry; it never moves an alias.
 
+        The same version again replaces what is there, which may be damaged or lack its names.
+
         Args:
             version: The version with all its files, as they are in `staged`.
             staged: A folder of `staging`; it is moved.
             who: The user's name, for the history.
 
         Raises:
-            ModelError: ``model.exists`` if the version is installed with other bytes,
-                ``model.unwritable``, ``model.locked``.
+            ModelError: ``model.exists`` if the version is installed with another model, label map
+                or input, ``model.unwritable``, ``model.locked``.
         """
         check_model_id(version.name, version.version)
         with self._locked():
             own = self._load_own()
             old = own.version(version.id)
             if old is not None and old.installed:
-                if old.files == version.files and old.labels == version.labels:
-                    return
-                raise ModelError(
-                    ErrorCode.MODEL_EXISTS,
-                    f"{version.id} is installed with other bytes; versions never change",
-                    hint="Give the new bytes a new version.",
-                    model=version.id,
-                )
+                if old.same_model(version):
+                    version = old.installed_again(version)
+                else:
+                    raise ModelError(
+                        ErrorCode.MODEL_EXISTS,
+                        f"{version.id} is installed with other bytes; versions never change",
+                        hint="Give the new bytes a new version.",
+                        model=version.id,
+                    )
             target = self.version_folder(version)
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.rmtree(target, ignore_errors=True)  # left over by a crash: not in the manifest
+            if target.is_symlink():
+                target.unlink()
+            shutil.rmtree(target, ignore_errors=True)  # damaged, or left over by a crash
             for folder in {path.parent for path in staged.rglob("*")}:
                 sync_folder(folder)
             staged.rename(target)

@@ -19,12 +19,14 @@ class ListSettings:
     Attributes:
         url_field: The column or key that holds the URL or path, in csv, tsv and jsonl lists.
         id_field: The column or key copied into the record; rows without it have no id.
+        id_required: Whether a table without that column is refused.
         null_separated: Entries end with NUL instead of a newline; then nothing is a comment.
         shard: (I, N): keep the inputs whose index modulo N is I; None keeps all.
     """
 
     url_field: str = "url"
     id_field: str = "id"
+    id_required: bool = False
     null_separated: bool = False
     shard: tuple[int, int] | None = None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import re
 import stat
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from io import BufferedIOBase
 
     from birdcli.settings import ListSettings
+
+_log = logging.getLogger(__name__)
 
 STDIN: Final = "-"
 IMAGE_SUFFIXES: Final = (
@@ -173,7 +176,12 @@ def _expand(source: str, row_id: str | None = None) -> Iterator[_Found]:
         yield _Found(source, SourceKind.URL, row_id, ErrorInfo.from_error(err))
         return
     if _is_folder(path):
-        yield from _walk(path, row_id)
+        empty = True
+        for found in _walk(path, row_id):
+            empty = False
+            yield found
+        if empty:
+            _log.warning("the folder %r holds no pictures", path)
     else:
         yield _Found(source, SourceKind.FILE, row_id)
 

@@ -111,9 +111,11 @@ class FakeClassifier:
 
     def __init__(self) -> None:
         self.batches: list[int] = []
+        self.images = 0
 
     def classify(self, pixels: RgbBatch) -> ScoreBatch:
         self.batches.append(len(pixels))
+        self.images += len(pixels)
         first = pixels[:, 0, 0, 0]
         if (first == ord("!")).any():
             raise InferenceError(ErrorCode.INFERENCE_FAILED, "poison")

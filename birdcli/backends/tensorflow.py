@@ -198,6 +198,7 @@ def _load_signature(saved_model: Path, spec: GraphSpec) -> tuple[Any, Any, str, 
             ErrorCode.MODEL_LOAD_FAILED,
             f"{spec.model} wants {tensor.dtype.name} {tensor.shape}, the manifest says float32 "
             f"[N, {height}, {width}, 3]",
+            hint="`registry add` takes another size with --input-size.",
         )
     if outputs[output].shape.rank != 2 or outputs[output].shape[1] is None:
         raise ModelError(

@@ -73,8 +73,13 @@ def classify(
         str, option(help="Column with the URL or path.", rich_help_panel=_INPUT)
     ] = "url",
     id_field: Annotated[
-        str, option(help="Column copied into the record.", rich_help_panel=_INPUT)
-    ] = "id",
+        str | None,
+        option(
+            help="Column copied into the record.",
+            rich_help_panel=_INPUT,
+            show_default="id, where there is one",
+        ),
+    ] = None,
     null: Annotated[
         bool,
         option("--null", "-0", help="Lists are NUL-separated.", rich_help_panel=_INPUT),
@@ -203,7 +208,11 @@ def classify(
         inputs=tuple(inputs or ()),
         lists=tuple(from_file or ()),
         list_settings=ListSettings(
-            url_field=url_field, id_field=id_field, null_separated=null, shard=parse_shard(shard)
+            url_field=url_field,
+            id_field=id_field or "id",
+            id_required=id_field is not None,
+            null_separated=null,
+            shard=parse_shard(shard),
         ),
         model=model,
         top_k=top_k,

@@ -44,7 +44,7 @@ def choose_model(
         print_line(
             people,
             "birdcli: the model hub cannot be reached, so imagenet-birds answers: it knows 59 "
-            "kinds of birds, aiy-birds-v1 knows 964",
+            "kinds of birds, aiy-birds-v1 knows 964 (--model imagenet-birds skips the attempt)",
         )
         return _installed(registry, OFFLINE_MODEL, people)
 
@@ -66,6 +66,6 @@ def _installed(registry: Registry, reference: str, people: IO[str]) -> ModelVers
             hint=f"Get the archive elsewhere: birdcli registry pull {version.id} --from PATH "
             "--labels PATH --names PATH\n        or do without a network: "
             f"birdcli classify --model {OFFLINE_MODEL.partition('@')[0]} …"
-            + (f"\n        {err.hint}" if err.hint else ""),
+            + (f"\n        {err.hint}" if "token" in err.hint else ""),
             **dict(err.details),
         ) from err

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from birdcli.cli.context import user_name
+from birdcli.errors import ModelError
 from birdcli.host import usable_cpus
 
 if TYPE_CHECKING:
@@ -50,6 +51,15 @@ def print_line(people: IO[str], text: str) -> None:
     """Writes one line for people."""
     people.write(f"{text}\n")
     people.flush()
+
+
+def damage(registry: Registry, version: ModelVersion) -> str | None:
+    """Returns what is wrong with the files of an installed version, or None."""
+    try:
+        registry.verify_files(version)
+    except ModelError as err:
+        return err.message
+    return None
 
 
 def prove(registry: Registry, version: ModelVersion) -> Evidence:

@@ -19,6 +19,7 @@ from birdcli.manifest import (
     Scale,
     check_model_id,
 )
+from birdcli.registry import load_builtin_manifest
 
 app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="Install, check and promote models."
@@ -74,7 +75,7 @@ def pull(
     names: NamesFrom = None,
 ) -> None:
     """Install a declared version from its own sources, or from a copy."""
-    from birdcli.cli.installing import install_tools, print_line
+    from birdcli.cli.installing import damage, install_tools, print_line
     from birdcli.models.install import SourceOverrides, install
     from birdcli.streams import protected_streams
 
@@ -82,9 +83,16 @@ def pull(
     version = registry.resolve(model)
     with protected_streams() as streams:
         if version.installed:
-            registry.verify_files(version)
-            print_line(streams.people, f"{version.id} is installed and its files are intact.")
-            return
+            problem = damage(registry, version)
+            wants_names = names is not None and (version.names is None or not version.names.sha256)
+            if problem is None and not wants_names:
+                print_line(streams.people, f"{version.id} is installed and its files are intact.")
+                return
+            if problem is not None:
+                print_line(streams.people, f"birdcli: {problem}; installing it again")
+            declared = load_builtin_manifest().version(version.id)
+            if declared is not None:  # what was pinned for names that were missing till now
+                version = version.with_names(declared.names)
         overrides = SourceOverrides(model=source, labels=labels, names=names)
         install(registry, version, overrides, install_tools(streams.people, name=version.id))
         print_line(streams.people, f"{version.id} is installed and works on this machine.")
@@ -97,9 +105,15 @@ def add(
     model: ModelId,
     source: Annotated[str, typer.Argument(metavar="PATH|URL", show_default=False)],
     *,
-    labels: Annotated[str, option(metavar="PATH|URL", help="The label map.")],
+    labels: Annotated[
+        str,
+        option(metavar="PATH|URL", help="The label map: a csv with id,name, or a line per class."),
+    ],
     names: Annotated[
-        str | None, option(metavar="PATH|URL", help="English names, a line per class.")
+        str | None,
+        option(
+            metavar="PATH|URL", help="Lines of `Scientific name (English name)`, one per class."
+        ),
     ] = None,
     model_format: Annotated[
         ModelFormat, option("--format", help="Layout of the source.")
@@ -128,6 +142,10 @@ def add(
     from birdcli.streams import protected_streams
 
     name, _, number = model.partition("@")
+    if not number:
+        raise UsageError(
+            ErrorCode.USAGE_BAD_FLAG, f"{model!r} has no version: {model}@1 is expected"
+        )
     check_model_id(name, number)
     if model_format is ModelFormat.EFFICIENTNET_LITE0:
         raise UsageError(ErrorCode.USAGE_BAD_FLAG, f"--format {model_format} is built in only")
@@ -146,17 +164,18 @@ def add(
         provenance=_parse_provenance(provenance or []),
     )
     registry = open_registry()
-    if registry.load().version(model) is not None:
+    if load_builtin_manifest().version(model) is not None:
         raise ModelError(
             ErrorCode.MODEL_EXISTS,
-            f"{model} exists already; versions never change",
-            hint="Give the new bytes a new version.",
+            f"{model} ships with birdcli",
+            hint=f"birdcli registry pull {model}, or choose a name of your own.",
             model=model,
         )
     with protected_streams() as streams:
         overrides = SourceOverrides(model=source, labels=labels, names=names, sha256=sha256)
         install(registry, version, overrides, install_tools(streams.people, name=model))
         print_line(streams.people, f"{model} is installed and works on this machine.")
+        print_line(streams.people, f"  next: birdcli registry promote {model}")
 
 
 @app.command()
@@ -178,20 +197,24 @@ def verify(
     versions = [registry.resolve(model) for model in models or []]
     versions = versions or [v for v in registry.load().versions if v.installed]
     with protected_streams() as streams:
+        failures: list[ModelError] = []
         for version in versions:
-            if digests_only:
-                registry.verify_files(version)
-                print_line(streams.people, f"{version.id}: every byte is as installed")
-            else:
-                evidence = prove(registry, version)
-                registry.add_evidence(version.id, evidence)
-                print_line(
-                    streams.people,
-                    f"{version.id}: every byte is as installed; golden outputs reproduced within "
-                    f"{evidence.deviation:.3f} nat",
-                )
+            try:
+                found = "every byte is as installed"
+                if digests_only:
+                    registry.verify_files(version)
+                else:
+                    evidence = prove(registry, version)
+                    registry.add_evidence(version.id, evidence)
+                    found += f"; golden outputs reproduced within {evidence.deviation:.3f} nat"
+            except ModelError as err:
+                failures.append(err)
+                found = f"{err.code}: {err.message}"
+            print_line(streams.people, f"{version.id}: {found}")
         if not versions:
             print_line(streams.people, "no version is installed")
+    if failures:
+        raise failures[0]
 
 
 @app.command()

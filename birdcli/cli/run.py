@@ -22,6 +22,7 @@ from birdcli.cli.context import (
     open_registry,
 )
 from birdcli.cli.default_model import choose_model
+from birdcli.cli.installing import print_line
 from birdcli.errors import ErrorCode, UsageError
 from birdcli.hashing import sha256_of_bytes
 from birdcli.host import usable_cpus
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from birdcli.labels import LabelSet
     from birdcli.manifest import ModelVersion
     from birdcli.metrics import RunMetrics
+    from birdcli.pipeline import Pipeline
     from birdcli.ports import Classifier, Fetcher
     from birdcli.progress import LiveProgress
     from birdcli.registry import Registry
@@ -47,6 +49,9 @@ if TYPE_CHECKING:
     from birdcli.writer import OutcomeWriter
 
 _DRAIN_S = 5.0
+_GIVE_UP_S = 2.0
+# While libraries are kept off descriptor 1, these names would lead to the log.
+_STDOUT_NAMES = frozenset({"-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"})
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
@@ -175,6 +180,7 @@ class _Run:
         self._threads = options.threads or usable_cpus()
         self._backend = f"tensorflow/{self._precision.value}"
         self._signal = 0
+        self._table = False
 
     @property
     def _precision(self) -> Precision:
@@ -187,6 +193,7 @@ class _Run:
         from birdcli.progress import LiveProgress, print_summary
         from birdcli.table import console_on
 
+        self._table = table
         console = console_on(self._streams.people)
         metrics = RunMetrics()
         started_s = time.perf_counter()
@@ -203,7 +210,13 @@ class _Run:
                 ErrorCode.USAGE_NO_INPUT,
                 "there is nothing to classify: the lists and folders hold no input",
             )
-        print_summary(console, summary, model=self._version.id, backend=self._backend)
+        print_summary(
+            console,
+            summary,
+            model=self._version.id,
+            backend=self._backend,
+            stopped=bool(self._signal),
+        )
         code = self._exit_code(failed=summary.failed, total=summary.total)
         if reading:  # its thread waits for a list that may never go on, and cannot be woken
             self._streams.people.flush()
@@ -219,7 +232,7 @@ class _Run:
         from birdcli.writer import CsvWriter, JsonLinesWriter, open_output
 
         options = self._options
-        if options.output is not None:
+        if options.output is not None and str(options.output) not in _STDOUT_NAMES:
             target: BinaryIO = open_output(options.output, fresh=options.fresh)
         else:  # a descriptor of its own: the writer closes it
             target = os.fdopen(os.dup(self._streams.records.fileno()), "wb", buffering=0)
@@ -255,6 +268,8 @@ class _Run:
     def _load_engine(self) -> Classifier:
         from birdcli.models.load import load_classifier
 
+        if self._table:  # the bar tells as much, and a log has no use for it
+            print_line(self._streams.people, f"birdcli: loading {self._version.id} …")
         classifier, _ = load_classifier(
             self._folder,
             self._version,
@@ -303,7 +318,7 @@ class _Run:
                 clock=time.perf_counter,
             )
             stop = asyncio.Event()
-            self._stop_on_signals(stop)
+            self._stop_on_signals(stop, pipeline)
             try:
                 return await pipeline.run(self._inputs(), stop=stop)
             except asyncio.CancelledError:
@@ -350,7 +365,7 @@ class _Run:
 
         return opener
 
-    def _stop_on_signals(self, stop: asyncio.Event) -> None:
+    def _stop_on_signals(self, stop: asyncio.Event, pipeline: Pipeline) -> None:
         loop = asyncio.get_running_loop()
         task = asyncio.current_task()
         if task is None or sys.platform == "win32":
@@ -360,8 +375,13 @@ class _Run:
             if self._signal:  # the second one: at once
                 os._exit(EXIT_INTERRUPTED if number == signal.SIGINT else EXIT_TERMINATED)
             self._signal = number
+            print_line(
+                self._streams.people,
+                "birdcli: stopping: finishing what is in flight; once more stops at once",
+            )
             stop.set()
-            loop.call_later(_DRAIN_S, task.cancel)
+            loop.call_later(_DRAIN_S, pipeline.give_up)
+            loop.call_later(_DRAIN_S + _GIVE_UP_S, task.cancel)
 
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, on_signal, number)

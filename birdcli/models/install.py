@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from birdcli.errors import ErrorCode, ModelError
-from birdcli.hashing import sha256_of_bytes, sha256_of_file, verify_digest
+from birdcli.hashing import digest_matches, sha256_of_bytes, sha256_of_file
 from birdcli.labels import check_class_count
 from birdcli.manifest import FileEntry, LabelsSpec, ModelFormat, NamesSpec, OutputKind
 from birdcli.models.archive import find_model_root, unpack_archive
@@ -147,13 +147,22 @@ def _place_module(
         except OSError as err:
             raise _unreadable(sources[0], err) from err
         _unpack(local, unpacked, overrides.sha256)
-    find_model_root(unpacked).rename(module)
+    root = find_model_root(unpacked)
+    if not (root / "saved_model.pb").is_file():
+        raise ModelError(
+            ErrorCode.MODEL_LOAD_FAILED,
+            f"{sources[0]} holds no saved_model.pb",
+            hint="A SavedModel is expected; Keras makes one with `model.export(folder)`.",
+        )
+    root.rename(module)
     shutil.rmtree(unpacked, ignore_errors=True)
 
 
 def _unpack(archive: Path, into: Path, sha256: str | None) -> None:
-    if sha256 is not None:
-        verify_digest(archive, sha256.lower())
+    if sha256 is not None and not digest_matches(archive, sha256.lower()):
+        raise ModelError(
+            ErrorCode.MODEL_SHA256_MISMATCH, f"the archive does not have the sha256 {sha256}"
+        )
     unpack_archive(archive, into)
 
 

@@ -186,7 +186,7 @@ def download_error(failures: Sequence[tuple[str, TransferError]], name: str) -> 
     """
     reasons = "; ".join(f"{shown_url(source)}: {failure.reason}" for source, failure in failures)
     statuses = [failure.status for _, failure in failures if failure.status is not None]
-    copy = f"birdcli registry pull {name} --from FILE"
+    copy = f"birdcli registry pull {name} --from FILE --labels FILE --names FILE"
     if _NOT_AUTHORISED.intersection(statuses):
         hint = (
             "Some networks need a token: put it into ~/.netrc (machine www.kaggle.com login NAME "

@@ -51,7 +51,7 @@ def test_a_folder_gives_one_valid_record_per_picture_in_order(
 
 
 def test_people_get_a_short_summary_and_none_of_tensorflows_chatter(first_run: Finished) -> None:
-    assert "Named    all 5" in first_run.stderr
+    assert "Done     5 pictures in" in first_run.stderr
     assert len(first_run.stderr.splitlines()) <= 4, first_run.stderr
 
 
@@ -190,7 +190,8 @@ def test_a_signal_ends_the_run_with_its_code_and_a_summary(
     process.send_signal(number)
     _, stderr = process.communicate(timeout=30)
     assert process.returncode == code
-    assert b"Named" in stderr
+    assert b"stopping: finishing what is in flight" in stderr
+    assert b"Stopped  1 picture in" in stderr
     assert b"Traceback" not in stderr
 
 
@@ -233,6 +234,31 @@ def test_an_existing_output_is_kept(birdcli: Birdcli, known: Path, tmp_path: Pat
     fresh = birdcli("classify", "-o", output, "--fresh", known / "a.png")
     assert (fresh.code, fresh.stdout) == (0, b"")
     assert json.loads(output.read_text())["status"] == "ok"
+
+
+@pytest.mark.parametrize("name", ["-", "/dev/stdout", "/dev/fd/1"])
+def test_stdout_by_name_is_stdout(birdcli: Birdcli, known: Path, name: str) -> None:
+    assert codes(birdcli("classify", "-o", name, known / "a.png")) == ["ok"]
+
+
+def test_an_id_column_that_was_named_must_be_there(
+    birdcli: Birdcli, known: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "list.csv").write_text(f"url,key\n{known / 'a.png'},7\n")
+    assert "id" not in birdcli("classify", "-f", tmp_path / "list.csv").records[0]
+    named = birdcli("classify", "--id-field", "key", "-f", tmp_path / "list.csv")
+    assert named.records[0]["id"] == "7"
+    wrong = birdcli("classify", "--id-field", "no", "-f", tmp_path / "list.csv")
+    assert wrong.code == 2
+    assert "no column 'no'" in wrong.stderr
+
+
+def test_an_empty_folder_beside_others_is_told(
+    birdcli: Birdcli, known: Path, tmp_path: Path
+) -> None:
+    done = birdcli("classify", known / "a.png", tmp_path)
+    assert codes(done) == ["ok"]
+    assert "holds no pictures" in done.stderr
 
 
 def test_an_output_that_cannot_be_made_is_an_error_before_anything_is_fetched(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -70,6 +71,19 @@ def test_verify_hashes_and_reproduces(birdcli: Birdcli) -> None:
     assert quick.stderr.strip() == "tiny@1: every byte is as installed"
 
 
+def test_verify_goes_on_after_a_damaged_version(birdcli: Birdcli, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    shutil.copytree(birdcli.home, home)
+    manifest = home / "registry" / "manifest.json"
+    raw = json.loads(manifest.read_text())
+    raw["models"]["aaa"] = {"1": raw["models"]["tiny"]["1"]}
+    manifest.write_text(json.dumps(raw))
+    done = Birdcli(home)("registry", "verify", "--digests-only", "aaa@1", "tiny@1")
+    assert done.code == 3
+    assert "aaa@1: model.sha256_mismatch" in done.stderr
+    assert "tiny@1: every byte is as installed" in done.stderr
+
+
 def test_verify_of_an_empty_registry_says_so(tmp_path: Path) -> None:
     done = Birdcli(tmp_path)("registry", "verify")
     assert (done.code, done.stderr.strip()) == (0, "no version is installed")
@@ -87,8 +101,9 @@ def test_an_installed_version_is_not_pulled_again(birdcli: Birdcli) -> None:
         (("registry", "show", "unknown"), 3, ErrorCode.MODEL_NOT_FOUND),
         (("registry", "promote", "aiy-birds-v1@1"), 3, ErrorCode.MODEL_NOT_INSTALLED),
         (("registry", "promote", "tiny@1", "--alias", "tiny"), 3, ErrorCode.MODEL_EXISTS),
-        (("registry", "add", "tiny@1", "x", "--labels", "y"), 3, ErrorCode.MODEL_EXISTS),
-        (("registry", "add", "Tiny", "x", "--labels", "y"), 3, ErrorCode.MODEL_MANIFEST_INVALID),
+        (("registry", "add", "imagenet-birds@1", "x", "--labels", "y"), 3, ErrorCode.MODEL_EXISTS),
+        (("registry", "add", "tiny", "x", "--labels", "y"), 2, ErrorCode.USAGE_BAD_FLAG),
+        (("registry", "add", "Tiny@1", "x", "--labels", "y"), 3, ErrorCode.MODEL_MANIFEST_INVALID),
         (
             ("registry", "add", "t@1", "/no/x", "--labels", "y"),
             3,

@@ -175,7 +175,7 @@ def test_progress_leaves_nothing_behind() -> None:
 
 def test_summary_without_failures_is_three_lines() -> None:
     assert summary_lines(*[classified(batch_size=8)] * 600, wall_s=12.4) == [
-        "Named    all 600 in 12.4 s, 48.4 images/s",
+        "Done     600 pictures in 12.4 s, 48.4 images/s",
         "p50/p95  fetch 81/81, decode 4.1/4.1, inference 85/85, total 184/184 ms",
         "Model    aiy-birds-v1@1 on tensorflow/float32, batches of 8",
     ]
@@ -189,7 +189,7 @@ def test_summary_of_failures_names_code_example_and_hint() -> None:
         failed("d.jpg", ErrorCode.DECODE_TRUNCATED, "the file is cut off", hint="Copy it again."),
     ]
     assert summary_lines(*outcomes)[:4] == [
-        "Named    1 of 4 in 2.0 s, 0.50 images/s",
+        "Done     1 of 4 pictures in 2.0 s, 0.50 images/s",
         "Failed   2 fetch.http_status  HTTP 404 (first: https://***@example.org/b.jpg)",
         "         1 decode.truncated   the file is cut off (d.jpg)",
         "         Hint: Copy it again.",
@@ -227,7 +227,7 @@ def test_summary_never_has_more_than_8_lines_of_80_columns() -> None:
 
 
 def test_summary_breaks_between_parts_on_a_narrow_terminal() -> None:
-    assert summary_lines(classified(), width=40)[1:4] == [
+    assert summary_lines(classified(), width=40)[2:5] == [
         "p50/p95  fetch 81/81, decode 4.1/4.1",
         "         inference 85/85",
         "         total 184/184 ms",
@@ -245,7 +245,7 @@ def test_summary_counts_answers_from_the_cache() -> None:
 
 
 def test_summary_of_a_run_that_named_nothing_has_no_speed() -> None:
-    assert summary_lines(failed())[0] == "Named    0 of 1 in 2.0 s"
+    assert summary_lines(failed())[0] == "Done     0 of 1 picture in 2.0 s"
 
 
 def test_summary_of_an_input_without_time_has_no_times() -> None:
@@ -265,7 +265,9 @@ def test_summary_of_an_input_without_time_has_no_times() -> None:
     ],
 )
 def test_summary_tells_the_wall_time(wall_s: float, shown: str) -> None:
-    assert summary_lines(classified(), wall_s=wall_s)[0].startswith(f"Named    all 1 in {shown},")
+    assert summary_lines(classified(), wall_s=wall_s)[0].startswith(
+        f"Done     1 picture in {shown},"
+    )
 
 
 def test_summary_in_a_log_has_no_escape_codes() -> None:

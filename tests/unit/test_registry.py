@@ -13,7 +13,17 @@ import pytest
 
 from birdcli.errors import ErrorCode, ModelError
 from birdcli.hashing import sha256_of_bytes
-from birdcli.manifest import Evidence, FileEntry, LabelsSpec, Manifest, ModelFormat, ModelVersion
+from birdcli.manifest import (
+    Evidence,
+    FileEntry,
+    InputSpec,
+    LabelsSpec,
+    Manifest,
+    ModelFormat,
+    ModelVersion,
+    NamesSpec,
+    Scale,
+)
 from birdcli.registry import Registry, load_builtin_manifest
 
 if TYPE_CHECKING:
@@ -315,3 +325,32 @@ def test_a_version_is_immutable_but_its_description_is_not_part_of_it(tmp_path: 
         again = msgspec.structs.replace(stage(staged), licence="MIT")
         registry.install(again, staged, who="me")
     assert registry.resolve("birds@1").licence == ""
+
+
+def test_installing_again_repairs_a_damaged_version_and_keeps_its_alias(tmp_path: Path) -> None:
+    registry = make_registry(tmp_path)
+    version = registry.resolve(install(registry))
+    registry.promote("birds@1", EVIDENCE, alias="production", note="", who="me")
+    (registry.version_folder(version) / "module" / "saved_model.pb").write_bytes(b"damaged")
+    install(registry)
+    registry.verify_files(registry.resolve("production"))
+
+
+def test_installing_again_may_bring_names(tmp_path: Path) -> None:
+    registry = make_registry(tmp_path)
+    install(registry)
+    names = NamesSpec(path="names.txt", sha256=sha256_of_bytes(b"n"))
+    with registry.staging() as staged:
+        (staged / "names.txt").write_bytes(b"n")
+        registry.install(stage(staged).with_names(names), staged, who="me")
+    version = registry.resolve("birds@1")
+    registry.verify_files(version)
+    assert version.names == names
+
+
+def test_the_same_bytes_with_another_input_are_another_model(tmp_path: Path) -> None:
+    registry = make_registry(tmp_path)
+    install(registry)
+    with registry.staging() as staged, refused(ErrorCode.MODEL_EXISTS):
+        other = msgspec.structs.replace(stage(staged), input=InputSpec(scale=Scale.NONE))
+        registry.install(other, staged, who="me")
