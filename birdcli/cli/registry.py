@@ -96,7 +96,8 @@ def pull(
         overrides = SourceOverrides(model=source, labels=labels, names=names)
         install(registry, version, overrides, install_tools(streams.people, name=version.id))
         print_line(streams.people, f"{version.id} is installed and works on this machine.")
-        print_line(streams.people, f"  next: birdcli registry promote {version.id}")
+        if not registry.load().aliases_of(version.id):
+            print_line(streams.people, f"  next: birdcli registry promote {version.id}")
 
 
 @app.command()
