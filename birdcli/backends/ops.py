@@ -36,28 +36,32 @@ COMPUTE_OPS: Final = frozenset({
     "TruncateMod", "TruncatedNormal", "Unpack", "VarHandleOp", "VarIsInitializedOp", "Variable",
     "VariableV2", "Where", "While", "Xdivy", "Xlogy", "ZerosLike",
 })
-SAVER_OPS: Final = frozenset({
-    "MergeV2Checkpoints", "RestoreV2", "SaveV2", "ShardedFilename", "StaticRegexFullMatch",
-    "StringJoin",
-})
-"""What every SavedModel with variables holds so that TensorFlow can restore them; never on the
-way from the input to the scores."""
+RESTORE_OPS: Final = COMPUTE_OPS | {"RestoreV2"}
+"""Reading the variables from their files is TensorFlow's part of loading."""
+SAVE_OPS: Final = RESTORE_OPS | {
+    "MergeV2Checkpoints", "SaveV2", "ShardedFilename", "StaticRegexFullMatch", "StringJoin",
+}
+"""Every SavedModel with variables holds these; nothing here ever runs them."""
 # fmt: on
 
 
-def verify_ops(scoring: Iterable[str], others: Iterable[str], *, model: str) -> None:
+def verify_ops(
+    running: Iterable[str], restoring: Iterable[str], saving: Iterable[str], *, model: str
+) -> None:
     """Raises unless a graph only computes.
 
     Args:
-        scoring: Operations on the way from the input to the scores.
-        others: All other operations of the file.
+        running: Operations that run when the model is loaded, initialised or asked.
+        restoring: Operations that run when its variables are read.
+        saving: Operations that only saving would run.
         model: What to call the model in the message.
 
     Raises:
         ModelError: ``model.unsafe_op`` naming the operation.
     """
-    refused = sorted({op for op in scoring if op not in COMPUTE_OPS})
-    refused += sorted({op for op in others if op not in COMPUTE_OPS | SAVER_OPS})
+    refused = sorted({op for op in running if op not in COMPUTE_OPS})
+    refused += sorted({op for op in restoring if op not in RESTORE_OPS})
+    refused += sorted({op for op in saving if op not in SAVE_OPS})
     if refused:
         raise ModelError(
             ErrorCode.MODEL_UNSAFE_OP,

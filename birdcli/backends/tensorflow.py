@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from birdcli.backends.graph_walk import walk_operations
 from birdcli.backends.ops import verify_ops
 from birdcli.errors import ErrorCode, InferenceError, ModelError
 from birdcli.manifest import OutputKind, Scale
@@ -131,21 +132,7 @@ def _read_graph(saved_model: Path, model: str) -> Any:
     return proto
 
 
-def _ancestors(graph: Any, outputs: list[str]) -> set[str]:
-    """Names of the nodes that the outputs depend on."""
-    inputs = {node.name: [name.lstrip("^").split(":")[0] for name in node.input]
-              for node in graph.node}  # fmt: skip
-    reached: set[str] = set()
-    waiting = [name.split(":")[0] for name in outputs]
-    while waiting:
-        name = waiting.pop()
-        if name not in reached:
-            reached.add(name)
-            waiting.extend(inputs.get(name, []))
-    return reached
-
-
-def verify_saved_model(saved_model: Path, signature: str, *, model: str) -> None:
+def verify_saved_model(saved_model: Path, *, model: str) -> None:
     """Holds the operations of a SavedModel against the allow-list, before TensorFlow loads it.
 
     Raises:
@@ -153,21 +140,14 @@ def verify_saved_model(saved_model: Path, signature: str, *, model: str) -> None
     """
     _tensorflow()
     for meta in _read_graph(saved_model, model).meta_graphs:
-        definition = meta.signature_def.get(signature)
-        outputs = [tensor.name for tensor in definition.outputs.values()] if definition else []
-        on_the_way = _ancestors(meta.graph_def, outputs)
-        scoring = {node.op for node in meta.graph_def.node if node.name in on_the_way}
-        others = {node.op for node in meta.graph_def.node if node.name not in on_the_way}
-        functions = {f.signature.name for f in meta.graph_def.library.function}
-        for function in meta.graph_def.library.function:
-            others.update(node.op for node in function.node_def)
-        verify_ops(scoring - functions, others - functions, model=model)
+        found = walk_operations(meta)
+        verify_ops(found.running, found.restoring, found.saving, model=model)
 
 
 def _load_signature(saved_model: Path, spec: GraphSpec) -> tuple[Any, Any, str, str]:
     """Returns the loaded module, its signature, its input's name and its output's name."""
     tf = _tensorflow()
-    verify_saved_model(saved_model, spec.signature, model=spec.model)
+    verify_saved_model(saved_model, model=spec.model)
     hub = _tensorflow_hub()
     try:
         module = hub.load(str(saved_model))
@@ -305,7 +285,7 @@ def load_frozen(data: bytes, spec: GraphSpec, class_count: int) -> TensorFlowCla
     ops = {node.op for node in graph.node}
     for function in graph.library.function:
         ops.update(node.op for node in function.node_def)
-    verify_ops(ops - functions, (), model=spec.model)
+    verify_ops(ops - functions, (), (), model=spec.model)
     try:
         wrapped = tf.compat.v1.wrap_function(
             lambda: tf.graph_util.import_graph_def(graph, name=""), []

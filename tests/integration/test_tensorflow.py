@@ -178,3 +178,41 @@ def test_without_tensorflow_hub_the_error_says_what_to_do(
 ) -> None:
     mocker.patch.dict("sys.modules", {"tensorflow_hub": None})
     assert "TensorFlow Hub" in refusal(ErrorCode.MODEL_RUNTIME_MISSING, tiny)
+
+
+def add_node(saved_model: Path, op: str, *, into: str) -> None:
+    """Plants an operation of checkpoints, aimed at a path of its own, into a SavedModel."""
+    from tensorflow.core.framework import node_def_pb2
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    path = saved_model / "saved_model.pb"
+    proto = saved_model_pb2.SavedModel()
+    proto.ParseFromString(path.read_bytes())
+    meta = proto.meta_graphs[0]
+    node = node_def_pb2.NodeDef(name="planted", op=op)
+    if into == "main_op":
+        meta.graph_def.node.append(node)
+        meta.collection_def["saved_model_main_op"].node_list.value.append("planted")
+    elif into == "restore":
+        meta.graph_def.node.append(node)
+        restore = meta.saver_def.restore_op_name
+        next(n for n in meta.graph_def.node if n.name == restore).input.append("^planted")
+    elif into == "signature":
+        meta.graph_def.node.append(node)
+        output = meta.signature_def["serving_default"].outputs["scores"].name.split(":")[0]
+        next(n for n in meta.graph_def.node if n.name == output).input.append("^planted")
+    else:
+        for function in meta.graph_def.library.function:
+            if "serve" in function.signature.name or "signature" in function.signature.name:
+                function.node_def.append(node)
+    path.write_bytes(proto.SerializeToString())
+
+
+@pytest.mark.parametrize("into", ["main_op", "restore", "signature", "function"])
+@pytest.mark.parametrize("op", ["SaveV2", "MergeV2Checkpoints"])
+def test_operations_of_checkpoints_are_refused_wherever_they_would_run(
+    tmp_path: Path, op: str, into: str
+) -> None:
+    folder = save_tiny_model(tmp_path / "model")
+    add_node(folder, op, into=into)
+    assert op in refusal(ErrorCode.MODEL_UNSAFE_OP, folder)
