@@ -16,6 +16,7 @@ from birdcli.content_coding import decoder_for
 from birdcli.errors import ErrorCode, FetchError
 from birdcli.http_faults import mapped_faults, status_message
 from birdcli.proxies import Proxies, resolve_proxies
+from birdcli.resolver import Resolver
 from birdcli.retry import RETRYABLE_STATUSES, AskedToWaitError, parse_retry_after
 from birdcli.web_url import redirect_target
 
@@ -209,6 +210,7 @@ async def open_http_client(
             # Redirects reach hosts that nobody holds a slot of.
             limit_per_host=settings.per_host,
             ttl_dns_cache=_DNS_TTL_S,
+            resolver=Resolver(),
         ),
         cookie_jar=aiohttp.DummyCookieJar(),
         headers=_HEADERS,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from birdcli.errors import ErrorCode, ModelError
 
+_CLASS_ID = re.compile(r"0|[1-9][0-9]{0,8}")
 _HYBRID_SIGN = "\u00d7"
 _NAMED = re.compile(r"(?P<label>.+?) \((?P<common>[^()]+(?:\([^()]*\)[^()]*)*)\)")
 
@@ -44,8 +45,9 @@ def _decode_text(data: bytes) -> str:
         raise _invalid("not UTF-8", row) from err
 
 
-def _parse_id_rows(text: str) -> dict[int, str]:
-    labels: dict[int, str] = {}
+def _parse_id_rows(text: str) -> dict[int, tuple[int, str]]:
+    """Returns row number and name by class id."""
+    labels: dict[int, tuple[int, str]] = {}
     rows = csv.reader(io.StringIO(text, newline=""), strict=True)
     next(rows)
     try:
@@ -54,12 +56,12 @@ def _parse_id_rows(text: str) -> dict[int, str]:
                 continue
             if len(row) < 2 or not row[1].strip():
                 raise _invalid("an id and a name are expected", rows.line_num)
-            if not (row[0].isascii() and row[0].isdigit()):
-                raise _invalid(f"{row[0]!r} is no class id", rows.line_num)
+            if not _CLASS_ID.fullmatch(row[0]):
+                raise _invalid(f"{row[0][:40]!r} is no class id", rows.line_num)
             class_id = int(row[0])
             if class_id in labels:
                 raise _invalid(f"class id {class_id} stands twice", rows.line_num)
-            labels[class_id] = row[1].strip()
+            labels[class_id] = rows.line_num, row[1].strip()
     except csv.Error as err:
         raise _invalid(str(err), rows.line_num) from err
     return labels
@@ -94,13 +96,8 @@ def parse_label_map(data: bytes) -> tuple[str, ...]:
     for class_id in range(len(labels)):
         if class_id not in labels:
             above = min(other for other in labels if other > class_id)
-            row = next(
-                number
-                for number, line in enumerate(lines, start=1)
-                if line.split(",")[0].strip() == str(above)
-            )
-            raise _invalid(f"class id {class_id} is missing before {above}", row)
-    return tuple(labels[class_id] for class_id in range(len(labels)))
+            raise _invalid(f"class id {class_id} is missing before {above}", labels[above][0])
+    return tuple(labels[class_id][1] for class_id in range(len(labels)))
 
 
 def check_class_count(labels: tuple[str, ...], class_count: int) -> None:

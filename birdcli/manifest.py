@@ -14,6 +14,7 @@ from birdcli.errors import ErrorCode, ModelError
 from birdcli.hashing import sha256_of_bytes
 
 SCHEMA = 1
+_LARGEST = 4096
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -184,7 +185,8 @@ class ModelVersion(_Entry, frozen=True, kw_only=True, omit_defaults=True):
         """Digest of all that decides an answer: weights, labels, names, input and output."""
         parts = [
             [[entry.path, entry.sha256] for entry in self.files or ()],
-            [self.labels.sha256, self.names.sha256 if self.names else None],
+            [self.labels.sha256, self.labels.background_id],
+            [self.names.sha256 if self.names else None],
             [self.input.height, self.input.width, self.input.scale, self.input.preprocessing],
             [self.signature, self.output],
         ]
@@ -290,6 +292,8 @@ def _check_path(path: str) -> None:
 
 def _check_version(version: ModelVersion) -> None:
     check_model_id(version.name, version.version)
+    if not (1 <= version.input.height <= _LARGEST and 1 <= version.input.width <= _LARGEST):
+        raise _invalid(f"an input of {version.input.height} x {version.input.width} pixels")
     entries = [*(version.files or ()), *version.prepared]
     if version.golden is not None:
         entries.append(version.golden)
@@ -345,6 +349,11 @@ def parse_manifest(data: bytes) -> Manifest:
     )
     for version in versions:
         _check_version(version)
+    known = {version.id for version in versions}
+    for alias, target in file.aliases.items():
+        check_model_id(alias, "1")
+        if target not in known:
+            raise _invalid(f"the alias {alias!r} points to {target!r}, which is not there")
     return Manifest(versions=versions, aliases=file.aliases)
 
 

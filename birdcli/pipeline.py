@@ -145,7 +145,8 @@ class Pipeline:
             Whether the list's reader is still waiting for input, after a stop.
 
         Raises:
-            ExceptionGroup: Of `BirdError` if the model, the list or the output fails.
+            ExceptionGroup: Of `BirdError` if the model or the output fails.
+            UsageError: The list broke off; the inputs before that have their outcomes.
         """
         pump = Pump(inputs, ahead=256)
         refs: Channel[tuple[ImageRef, Timings]] = Channel(self._settings.fetchers)
@@ -167,6 +168,8 @@ class Pipeline:
         finally:
             for executor in (self._engine.executor, self._lookups, self._writes):
                 executor.shutdown(wait=False, cancel_futures=True)
+        if pump.error is not None:  # only now: the inputs before it have their records
+            raise pump.error
         return pump.reading
 
     def give_up(self) -> None:

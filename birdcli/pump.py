@@ -18,6 +18,9 @@ class Pump(Generic[T]):
 
     The thread is a daemon: one that waits on a terminal or a pipe cannot be woken, and must not
     keep the process alive.
+
+    Attributes:
+        error: What the iterator raised, or None.
     """
 
     def __init__(self, items: Iterator[T], *, ahead: int) -> None:
@@ -25,7 +28,7 @@ class Pump(Generic[T]):
         self._source = items
         self._room = threading.Semaphore(ahead)
         self._items: deque[T] = deque()
-        self._error: BaseException | None = None
+        self.error: BaseException | None = None
         self._ended = False
         self._stopped = False
         self._news = asyncio.Event()
@@ -46,7 +49,7 @@ class Pump(Generic[T]):
                 self._items.append(item)
                 self._tell()
         except BaseException as err:  # noqa: BLE001 - handed to the reader of this pump
-            self._error = err
+            self.error = err
         self._ended = True
         self._tell()
 
@@ -58,7 +61,7 @@ class Pump(Generic[T]):
                 self._stopped = True
 
     async def items(self, stop: asyncio.Event) -> AsyncIterator[T]:
-        """Yields the items until the iterator or `stop` ends them; its errors are raised here."""
+        """Yields the items until the iterator or `stop` ends them; `error` says if it broke."""
         self._thread.start()
         stopping = asyncio.ensure_future(stop.wait())
         stopping.add_done_callback(lambda _: self._news.set())
@@ -71,8 +74,6 @@ class Pump(Generic[T]):
                     yield self._items.popleft()
                     self._room.release()
                 if ended:
-                    if self._error is not None:
-                        raise self._error
                     return
         finally:
             self._stopped = True

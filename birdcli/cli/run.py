@@ -203,9 +203,17 @@ class _Run:
             show = bar and self._options.progress
             progress = stack.enter_context(LiveProgress(console, enabled=show))
             cache = self._open_cache(stack)
-            reading = asyncio.run(self._process(_Sink(writer, metrics, progress), cache))
+            broken: UsageError | None = None
+            try:
+                reading = asyncio.run(self._process(_Sink(writer, metrics, progress), cache))
+            except UsageError as err:  # the list broke off, after inputs that have their records
+                reading, broken = False, err
         summary = metrics.summary(time.perf_counter() - started_s)
+        if broken is not None and summary.total == 0:
+            raise broken
         if not self._signal and summary.total == 0:
+            if self._options.list_settings.shard is not None:
+                return 0  # a short list leaves some shards without work
             raise UsageError(
                 ErrorCode.USAGE_NO_INPUT,
                 "there is nothing to classify: the lists and folders hold no input",
@@ -215,8 +223,10 @@ class _Run:
             summary,
             model=self._version.id,
             backend=self._backend,
-            stopped=bool(self._signal),
+            stopped=bool(self._signal or broken),
         )
+        if broken is not None:
+            raise broken
         code = self._exit_code(failed=summary.failed, total=summary.total)
         if reading:  # its thread waits for a list that may never go on, and cannot be woken
             self._streams.people.flush()
@@ -312,7 +322,7 @@ class _Run:
                 settings=PipelineSettings(
                     fetchers=options.fetch.concurrency,
                     ordered=options.ordered,
-                    top_k=options.top_k,
+                    top_k=min(options.top_k, len(self._labels)),
                 ),
                 batching=BatchSettings(max_size=options.batch_size or BATCH_SIZE),
                 clock=time.perf_counter,

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import time
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
 import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
 
 from birdcli import __version__
 from birdcli.credentials import Credentials
 from birdcli.errors import ErrorCode, ItemError, ModelError
 from birdcli.files import atomic_writer
-from birdcli.models.lookup import look_up
 from birdcli.models.transfer import (
     REDIRECTS,
     TransferError,
@@ -29,6 +26,7 @@ from birdcli.models.transfer import (
 )
 from birdcli.models.transfer import DownloadSettings as DownloadSettings  # for callers
 from birdcli.proxies import Proxies, resolve_proxies
+from birdcli.resolver import Resolver
 from birdcli.web_url import WebUrl, parse_web_url
 
 if TYPE_CHECKING:
@@ -47,28 +45,6 @@ _HEADERS = {
     "Accept-Encoding": "identity",  # archives are compressed already
 }
 _LONGEST_HEADER_BYTES = 32_768  # signed URLs in redirects can pass aiohttp's 8 KB
-
-
-class _Resolver(AbstractResolver):
-    """Name look-ups that end with their time limit."""
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
-        return [
-            ResolveResult(
-                hostname=host,
-                host=found.number,
-                port=port,
-                family=found.family,
-                proto=found.protocol,
-                flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
-            )
-            for found in await look_up(host, port, family)
-        ]
-
-    async def close(self) -> None:
-        """Does nothing: a look-up under way is left to itself."""
 
 
 def explain(err: Exception) -> TransferError:
@@ -228,7 +204,7 @@ async def _try_in_turn(transfer: _Transfer, sources: Sequence[str], name: str) -
     )
     failures = []
     async with aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(resolver=_Resolver()),
+        connector=aiohttp.TCPConnector(resolver=Resolver()),
         cookie_jar=aiohttp.DummyCookieJar(),
         headers=_HEADERS,
         timeout=timeout,

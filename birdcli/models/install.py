@@ -295,13 +295,6 @@ def _prove(version: ModelVersion, staged: Path, tools: InstallTools) -> ModelVer
     height, width = version.input.height, version.input.width
     untouched = backend.load_reference(module, graph_spec(version))
     check_class_count(labels.labels, untouched.class_count)
-    background_id = version.labels.background_id
-    if background_id is not None and background_id >= len(labels):
-        raise ModelError(
-            ErrorCode.MODEL_LABELS_INVALID,
-            f"the background is said to be class {background_id}, the last one is "
-            f"{len(labels) - 1}",
-        )
     if version.output is None:
         raw = run_probes(untouched, height, width, batch=1)
         version = msgspec.structs.replace(version, output=backend.detect_output(raw))

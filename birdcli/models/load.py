@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from birdcli.decode import decode_image
 from birdcli.errors import ErrorCode, ModelError
+from birdcli.hashing import sha256_of_bytes, verify_digest
 from birdcli.host import cpu_features, library_versions
 from birdcli.labels import LabelSet, check_class_count, parse_common_names, parse_label_map
 from birdcli.manifest import Evidence, OutputKind
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from birdcli.backends.tensorflow import GraphSpec, TensorFlowClassifier
     from birdcli.items import RgbImage
-    from birdcli.manifest import ModelVersion
+    from birdcli.manifest import FileEntry, ModelVersion
     from birdcli.models.golden import GoldenReport
 
 MODULE_FOLDER: Final = "module"
@@ -79,7 +80,24 @@ def load_labels(folder: Path, version: ModelVersion) -> LabelSet:
         raise ModelError(
             ErrorCode.MODEL_LOAD_FAILED, f"the labels of {version.id} cannot be read: {err}"
         ) from err
+    background_id = version.labels.background_id
+    if background_id is not None and not 0 <= background_id < len(labels):
+        raise ModelError(
+            ErrorCode.MODEL_LABELS_INVALID,
+            f"the background is said to be class {background_id}, the last one is "
+            f"{len(labels) - 1}",
+        )
     return LabelSet(labels=labels, common_names=names, background_id=version.labels.background_id)
+
+
+def _read_verified(folder: Path, entry: FileEntry) -> bytes:
+    """Returns the bytes of a file, the very ones that were hashed."""
+    data = (folder / entry.path).read_bytes()
+    if sha256_of_bytes(data) != entry.sha256:
+        raise ModelError(
+            ErrorCode.MODEL_SHA256_MISMATCH, f"{folder / entry.path} was changed just now"
+        )
+    return data
 
 
 def _load(
@@ -88,11 +106,15 @@ def _load(
     from birdcli.backends import tensorflow as backend
 
     spec = graph_spec(version)
+    if precision is Precision.REFERENCE or not version.prepared:
+        for entry in version.files or ():  # TensorFlow reads them by itself, right after this
+            verify_digest(folder / entry.path, entry.sha256)
     if precision is Precision.REFERENCE:
         return backend.load_reference(folder / MODULE_FOLDER, spec)
     path = prepared_path()
-    if any(entry.path == path for entry in version.prepared):
-        data = (folder / path).read_bytes()
+    prepared = next((entry for entry in version.prepared if entry.path == path), None)
+    if prepared is not None:
+        data = _read_verified(folder, prepared)
     else:  # installed by another TensorFlow: a prepared graph belongs to the version that made it
         data = backend.freeze(folder / MODULE_FOLDER, spec)
     return backend.load_frozen(data, spec, class_count)
@@ -116,11 +138,13 @@ def load_classifier(
     """
     from birdcli.backends import tensorflow as backend
 
+    if version.golden is None:
+        raise ModelError(ErrorCode.MODEL_NOT_INSTALLED, f"{version.id} is not installed")
     backend.configure_threads(threads)
     classifier = _load(folder, version, precision, len(labels))
     check_class_count(labels.labels, classifier.class_count)
     report = verify_golden(
-        decode_golden((folder / GOLDEN_FILE).read_bytes()),
+        decode_golden(_read_verified(folder, version.golden)),
         classifier,
         labels,
         model_decoder(version),

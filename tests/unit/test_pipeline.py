@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from birdcli.errors import ErrorCode, ModelError, OutputError
+from birdcli.errors import ErrorCode, ModelError, OutputError, UsageError
 from birdcli.items import (
     CacheState,
     Classified,
@@ -317,3 +317,15 @@ async def test_giving_up_abandons_downloads_and_writes_what_finished() -> None:
     pipeline.give_up()
     await asyncio.wait_for(running, 10.0)
     assert [outcome.ref.index for outcome in bench.sink.outcomes] == [1, 2]
+
+
+def test_a_list_that_breaks_off_ends_the_run_after_the_inputs_before_it() -> None:
+    def broken() -> Iterator[ImageRef]:
+        for index in range(40):
+            yield image_ref(index)
+        raise UsageError(ErrorCode.USAGE_INPUT_UNREADABLE, "the list broke off")
+
+    bench = Bench()
+    with pytest.raises(UsageError, match="broke off"):
+        bench.run(broken())
+    assert [outcome.ref.index for outcome in bench.sink.outcomes] == list(range(40))

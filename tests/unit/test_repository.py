@@ -34,7 +34,9 @@ MACHINE_PATH = re.compile(r"(?<![\w.)\]])(?:/(?:home|Users)/[a-z]\w*/|/(?:work)/
 # The module that owns a library turns its exceptions into ours (style guide, module map).
 OWNERS = {
     "PIL": ("decode.py", "preprocess.py", "models/golden.py"),
-    "aiohttp": ("fetch.py", "http_get.py", "http_faults.py", "models/download.py"),
+    "aiohttp": (
+        *("fetch.py", "http_get.py", "http_faults.py", "resolver.py", "models/download.py"),
+    ),
     "diskcache": ("cache.py", "plain_disk.py"),
     "filelock": ("registry.py",),
     "msgspec": ("manifest.py", "registry.py", "models/install.py", "cli/listing.py"),

@@ -8,6 +8,8 @@ import threading
 from contextlib import suppress
 from dataclasses import dataclass
 
+from aiohttp.abc import AbstractResolver, ResolveResult
+
 
 @dataclass(frozen=True, slots=True)
 class Address:
@@ -61,3 +63,26 @@ async def look_up(host: str, port: int, family: socket.AddressFamily) -> list[Ad
 
     threading.Thread(target=work, name=f"look-up {host}", daemon=True).start()
     return await answer
+
+
+class Resolver(AbstractResolver):
+    """Name look-ups that end with their time limit."""
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        """Returns the addresses of a host; see `look_up`."""
+        return [
+            ResolveResult(
+                hostname=host,
+                host=found.number,
+                port=port,
+                family=found.family,
+                proto=found.protocol,
+                flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
+            )
+            for found in await look_up(host, port, family)
+        ]
+
+    async def close(self) -> None:
+        """Does nothing: a look-up under way is left to itself."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from birdcli.models.lookup import Address, look_up
+from birdcli.resolver import Address, look_up
 
 if TYPE_CHECKING:
     from pytest_mock import MockerFixture
