@@ -91,7 +91,7 @@ class DecodeSettings:
         """Refuses impossible values."""
         _require(self.height >= 1 and self.width >= 1, "the model's input has no size")
         _require(self.max_pixels >= 1, "--max-pixels must be at least 1")
-        _require(self.workers >= 1, "--threads must be at least 1")
+        _require(1 <= self.workers <= 1024, "--threads must be 1 to 1024")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ import logging
 import os
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, BinaryIO
 
@@ -33,6 +33,46 @@ class Streams:
 
     records: BinaryIO
     people: IO[str]
+
+
+class _PeopleStream(io.TextIOWrapper):
+    """Standard error; a full disk or a closed terminal behind it costs words, never records."""
+
+    def write(self, text: str) -> int:
+        """Writes what can be written."""
+        with suppress(OSError):
+            super().write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flushes what can be flushed."""
+        with suppress(OSError):
+            super().flush()
+
+    def close(self) -> None:
+        """Closes the descriptor, whatever did not reach it."""
+        with suppress(OSError):
+            super().close()
+
+
+def open_missing_streams() -> None:
+    """Fills the places of standard streams that the caller closed (`>&-`).
+
+    The next file that is opened would get their numbers. Writing records to a closed stdout has to
+    fail, so its place is taken by a descriptor that cannot be written.
+    """
+    for descriptor, mode in ((0, os.O_RDONLY), (1, os.O_RDONLY), (2, os.O_WRONLY)):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            opened = os.open(os.devnull, mode)
+            if opened != descriptor:
+                os.dup2(opened, descriptor)
+                os.close(opened)
+    if sys.stdout is None:
+        sys.stdout = io.TextIOWrapper(io.FileIO(1, "wb", closefd=False), write_through=True)
+    if sys.stderr is None:
+        sys.stderr = io.TextIOWrapper(io.FileIO(2, "wb", closefd=False), write_through=True)
 
 
 def _log_lines(descriptor: int) -> None:
@@ -66,8 +106,11 @@ def protected_streams() -> Iterator[Streams]:
     )
     reader.start()
     records = io.FileIO(records_descriptor, "wb")
-    people = open(  # noqa: PTH123, SIM115 - a descriptor, closed below
-        people_descriptor, "w", encoding="utf-8", errors="backslashreplace", buffering=1
+    people = _PeopleStream(
+        io.BufferedWriter(io.FileIO(people_descriptor, "wb")),
+        encoding="utf-8",
+        errors="backslashreplace",
+        line_buffering=True,
     )
     before = sys.stdout, sys.stderr
     sys.stdout = sys.stderr = people

@@ -9,6 +9,7 @@ import typer
 from birdcli import __version__
 from birdcli.cli import cache, classify, registry
 from birdcli.cli.options import option
+from birdcli.streams import open_missing_streams
 
 app = typer.Typer(
     name="birdcli",
@@ -49,4 +50,5 @@ def birdcli(
 
 def main() -> None:
     """Runs the command line."""
+    open_missing_streams()
     app(prog_name="birdcli")

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from birdcli.cli.context import home_folder, reports_errors
+from birdcli.cli.context import home_folder, reports_errors, say
 from birdcli.cli.options import option
 
 app = typer.Typer(
@@ -44,9 +44,9 @@ def info(
     cache.close()
     if as_json:
         fields = {"folder": str(folder), "entries": found.entries, "bytes": found.bytes}
-        typer.echo(json.dumps(fields))
+        say(json.dumps(fields))
     else:
-        typer.echo(f"{folder}: {found.entries:,} entries, {found.bytes / 1e6:,.1f} MB")
+        say(f"{folder}: {found.entries:,} entries, {found.bytes / 1e6:,.1f} MB")
 
 
 @app.command()

@@ -116,10 +116,10 @@ def classify(
         str, option(metavar="N|auto", help="CPUs to use.", rich_help_panel=_MODEL)
     ] = "auto",
     concurrency: Annotated[
-        int, option(min=1, help="Downloads at once.", rich_help_panel=_DOWNLOAD)
+        int, option(min=1, max=4096, help="Downloads at once.", rich_help_panel=_DOWNLOAD)
     ] = 128,
     per_host: Annotated[
-        int, option(min=1, help="Downloads at once per host.", rich_help_panel=_DOWNLOAD)
+        int, option(min=1, max=4096, help="Downloads at once per host.", rich_help_panel=_DOWNLOAD)
     ] = 8,
     timeout: Annotated[
         float, option(help="Seconds for one attempt.", rich_help_panel=_DOWNLOAD)

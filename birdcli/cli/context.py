@@ -52,6 +52,24 @@ def user_name() -> str:
         return f"uid {os.getuid()}" if hasattr(os, "getuid") else "unknown"
 
 
+def say(text: str) -> None:
+    """Prints text on stdout.
+
+    Raises:
+        OutputError: ``output.unwritable``; a closed pipe stays a `BrokenPipeError`.
+    """
+    try:
+        typer.echo(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as err:
+        silence_stdout()
+        raise OutputError(
+            ErrorCode.OUTPUT_UNWRITABLE, f"standard output cannot be written: {err.strerror}"
+        ) from err
+
+
 def print_error(error: BirdError) -> None:
     """Prints an error and its hint on stderr."""
     typer.echo(f"birdcli: error[{error.code}]: {error.message}", err=True)

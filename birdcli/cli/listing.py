@@ -84,12 +84,12 @@ def version_fields(registry: Registry, version: ModelVersion) -> Row:
     return fields
 
 
-def _print_value(key: str, value: object, indent: int) -> list[str]:
+def _value_lines(key: str, value: object, indent: int) -> list[str]:
     start = f"{' ' * indent}{key}"
     if isinstance(value, dict):
         lines = [start]
         for inner, nested in value.items():
-            lines += _print_value(str(inner), nested, indent + 2)
+            lines += _value_lines(str(inner), nested, indent + 2)
         return lines
     if isinstance(value, list):
         if all(not isinstance(item, dict | list) for item in value):
@@ -99,15 +99,11 @@ def _print_value(key: str, value: object, indent: int) -> list[str]:
             lines.append(f"{' ' * (indent + 2)}-")
             if isinstance(item, dict):
                 for inner, nested in item.items():
-                    lines += _print_value(str(inner), nested, indent + 4)
+                    lines += _value_lines(str(inner), nested, indent + 4)
         return lines
     return [f"{start}: {'-' if value in (None, '') else value}"]
 
 
-def print_fields(fields: Row) -> None:
-    """Prints the fields of `version_fields` for people."""
-    import typer
-
-    for key, value in fields.items():
-        for line in _print_value(key, value, 0):
-            typer.echo(line)
+def field_lines(fields: Row) -> list[str]:
+    """Returns the fields of `version_fields` as text."""
+    return [line for key, value in fields.items() for line in _value_lines(key, value, 0)]

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from birdcli.cli.context import open_registry, reports_errors, user_name
+from birdcli.cli.context import open_registry, reports_errors, say, user_name
 from birdcli.cli.options import option
 from birdcli.errors import ErrorCode, ModelError, UsageError
 from birdcli.manifest import (
@@ -43,23 +43,23 @@ def list_versions(*, as_json: Json = False) -> None:
 
     rows = list_rows(open_registry())
     if as_json:
-        typer.echo(json.dumps(rows, indent=2))
+        say(json.dumps(rows, indent=2))
     else:
-        typer.echo("\n".join(table_lines(rows)))
+        say("\n".join(table_lines(rows)))
 
 
 @app.command()
 @reports_errors
 def show(model: ModelId, *, as_json: Json = False) -> None:
     """Show everything that is known of a version."""
-    from birdcli.cli.listing import print_fields, version_fields
+    from birdcli.cli.listing import field_lines, version_fields
 
     registry = open_registry()
     fields = version_fields(registry, registry.resolve(model))
     if as_json:
-        typer.echo(json.dumps(fields, indent=2))
+        say(json.dumps(fields, indent=2))
     else:
-        print_fields(fields)
+        say("\n".join(field_lines(fields)))
 
 
 @app.command()

@@ -214,6 +214,7 @@ class _Run:
         if not self._signal and summary.total == 0:
             if self._options.list_settings.shard is not None:
                 return 0  # a short list leaves some shards without work
+            self._remove_empty_output()
             raise UsageError(
                 ErrorCode.USAGE_NO_INPUT,
                 "there is nothing to classify: the lists and folders hold no input",
@@ -257,6 +258,12 @@ class _Run:
             console = console_on(open(target.fileno(), "w", closefd=False))  # noqa: SIM115
             return TableWriter(console, target, top_k=options.top_k)
         return JsonLinesWriter(target, run=new_run_id(time.time(), secrets.randbits(80)))
+
+    def _remove_empty_output(self) -> None:
+        """Takes back the file that was made for records, so that the next try may make it."""
+        path = self._options.output
+        if path is not None and path.is_file() and path.stat().st_size == 0:
+            path.unlink()
 
     def _open_cache(self, stack: ExitStack) -> Cache | None:
         if not self._options.use_cache:

@@ -298,6 +298,43 @@ def test_wrong_usage_is_told_with_its_code(
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("redirection", "code", "records"), [(">&-", 5, 0), ("2>&-", 0, 1), ("2>/dev/full", 0, 1)]
+)
+def test_closed_and_full_streams_do_not_make_the_exit_code_lie(
+    birdcli: Birdcli, known: Path, redirection: str, code: int, records: int
+) -> None:
+    command = " ".join(str(part) for part in birdcli.command("classify", known / "a.png"))
+    done = subprocess.run(
+        ["bash", "-c", f"{command} {redirection}"],
+        capture_output=True, env=birdcli.environment, cwd=REPOSITORY, timeout=60, check=False,
+    )  # fmt: skip
+    assert (done.returncode, len(done.stdout.splitlines())) == (code, records), done.stderr
+    assert b"Traceback" not in done.stderr
+
+
+def test_a_list_that_breaks_off_has_its_records_first(
+    birdcli: Birdcli, known: Path, tmp_path: Path
+) -> None:
+    whole = gzip.compress(f"{known / 'a.png'}\n".encode() * 300)
+    (tmp_path / "list.txt.gz").write_bytes(whole[:-4] + b"\0\0\0\0")
+    done = birdcli("classify", "-f", tmp_path / "list.txt.gz")
+    assert (done.code, len(done.records)) == (2, 300)
+    assert "error[usage.input_unreadable]" in done.stderr
+    assert "Stopped  300 pictures" in done.stderr
+
+
+def test_an_output_for_nothing_is_taken_back(birdcli: Birdcli, tmp_path: Path) -> None:
+    (tmp_path / "empty.txt").touch()
+    done = birdcli("classify", "-f", tmp_path / "empty.txt", "-o", tmp_path / "out.jsonl")
+    assert done.code == 2
+    assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_a_shard_without_work_is_no_failure(birdcli: Birdcli, known: Path) -> None:
+    assert birdcli("classify", "--shard", "5/6", known / "a.png").code == 0
+
+
 def test_shards_share_the_list_and_keep_its_indexes(birdcli: Birdcli, known: Path) -> None:
     done = birdcli("classify", "--shard", "1/2", known)
     assert [r["index"] for r in done.records] == [1, 3]

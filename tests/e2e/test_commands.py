@@ -50,6 +50,18 @@ def test_the_registry_is_listed_for_people_and_programs(birdcli: Birdcli) -> Non
     assert rows["imagenet-birds@1"]["state"] == "declared"
 
 
+@pytest.mark.parametrize("redirection", [">/dev/full", ">&-"])
+def test_a_listing_that_cannot_be_written_is_an_error(birdcli: Birdcli, redirection: str) -> None:
+    command = " ".join(str(part) for part in birdcli.command("registry", "list"))
+    done = subprocess.run(
+        ["bash", "-c", f"{command} {redirection}"],
+        capture_output=True, env=birdcli.environment, cwd=REPOSITORY, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 5
+    assert b"error[output.unwritable]" in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
 def test_show_tells_everything(birdcli: Birdcli) -> None:
     fields = json.loads(birdcli("registry", "show", "production", "--json").stdout)
     assert fields["model"] == "tiny@1"

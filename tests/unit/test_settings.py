@@ -31,6 +31,7 @@ from birdcli.settings import (
         (DecodeSettings, "height", 0),
         (DecodeSettings, "max_pixels", 0),
         (DecodeSettings, "workers", 0),
+        (DecodeSettings, "workers", 1025),
         (BatchSettings, "max_size", 0),
         (BatchSettings, "max_size", 1025),
         (BatchSettings, "max_age_s", -0.1),
