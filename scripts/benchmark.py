@@ -163,6 +163,18 @@ def batch_report(photos: Path, pairs: int, scratch: Path) -> list[str]:
     return rows
 
 
+def tests_report(scratch: Path) -> list[str]:
+    """Returns the section on the tests, which `scripts/test` runs as CI does."""
+    run = measure(["./scripts/test"], scratch / "tests")
+    closing = (scratch / "tests").read_text().strip().splitlines()[-1].strip("= ")
+    return [
+        "## Tests",
+        "",
+        f"`./scripts/test` after set-up: {run.wall_s:.0f} s ({closing}); the goal is 120 s.",
+        "",
+    ]
+
+
 def commit() -> str:
     """Returns the commit that was measured, with a mark if files differ from it."""
     done = subprocess.run(
@@ -211,6 +223,7 @@ def main() -> int:
         "",
         *batch_report(options.photos, options.pairs, scratch),
         "",
+        *tests_report(scratch),
     ]
     options.output.write_text("\n".join(lines))
     sys.stderr.write("\n".join(lines))
