@@ -151,7 +151,7 @@ class Pipeline:
         pump = Pump(inputs, ahead=256)
         refs: Channel[tuple[ImageRef, Timings]] = Channel(self._settings.fetchers)
         fetched: Channel[FetchedImage] = Channel(2 * self._decode_tasks)
-        decoded: Channel[DecodedImage] = Channel(2 * self._batching.max_size)
+        decoded: Channel[DecodedImage] = Channel(self._settings.decoded_ahead)
         outcomes: Channel[Outcome] = Channel(1024)
         try:
             async with asyncio.TaskGroup() as tasks:

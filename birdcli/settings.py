@@ -121,6 +121,8 @@ class PipelineSettings:
         window: Inputs between the list and the output at the most; it bounds the buffer that
             keeps the order, and with it memory.
         max_bytes: Encoded bytes between download and decoding at the most.
+        decoded_ahead: Decoded pictures that wait for the engine at the most; while it loads, for
+            seconds, on one core, the others decode.
         ordered: Whether records leave in input order.
         top_k: Guesses per picture.
     """
@@ -128,6 +130,7 @@ class PipelineSettings:
     fetchers: int = 128
     window: int = 32_768
     max_bytes: int = 256_000_000
+    decoded_ahead: int = 16
     ordered: bool = True
     top_k: int = 3
 
@@ -135,6 +138,7 @@ class PipelineSettings:
         """Refuses impossible values."""
         _require(self.fetchers >= 1, "--concurrency must be at least 1")
         _require(self.window >= 1, "the window must hold an input")
+        _require(self.decoded_ahead >= 1, "a decoded picture must have a place")
         _require(self.top_k >= 1, "--top-k must be at least 1")
 
 

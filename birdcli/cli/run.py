@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 
 _DRAIN_S = 5.0
 _GIVE_UP_S = 2.0
+_DECODED_BYTES = 64_000_000
 # While libraries are kept off descriptor 1, these names would lead to the log.
 _STDOUT_NAMES = frozenset({"-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"})
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -304,6 +305,7 @@ class _Run:
 
         options = self._options
         answers = None if cache is None else cache.answers(self._fingerprint())
+        batch_size = options.batch_size or BATCH_SIZE
         async with AsyncExitStack() as stack:
             decoder = stack.enter_context(
                 ThreadDecoder(
@@ -328,10 +330,15 @@ class _Run:
                 sink=sink,
                 settings=PipelineSettings(
                     fetchers=options.fetch.concurrency,
+                    decoded_ahead=max(
+                        2 * batch_size,
+                        _DECODED_BYTES
+                        // (3 * self._version.input.height * self._version.input.width),
+                    ),
                     ordered=options.ordered,
                     top_k=min(options.top_k, len(self._labels)),
                 ),
-                batching=BatchSettings(max_size=options.batch_size or BATCH_SIZE),
+                batching=BatchSettings(max_size=batch_size),
                 clock=time.perf_counter,
             )
             stop = asyncio.Event()

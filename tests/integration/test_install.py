@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import itertools
 import json
@@ -457,3 +458,31 @@ def test_the_untouched_module_meets_the_published_outputs(
         assert abs(got - wanted) <= 2.1, json.dumps(found)
         if wanted > 2.1:
             assert got > 0
+
+
+@pytest.mark.data
+def test_at_least_44_of_the_50_labelled_originals_are_right(
+    real_registry: Registry, test_data: Path
+) -> None:
+    """The untouched model gets 46; fewer than 44 means that something of ours is wrong."""
+    version = real_registry.resolve("aiy-birds-v1@1")
+    folder = real_registry.version_folder(version)
+    labels = load_labels(folder, version)
+    classifier, _ = load_classifier(folder, version, labels, precision=Precision.FLOAT32, threads=2)
+    decode = model_decoder(version)
+    with (test_data / "images" / "index.csv").open(newline="") as file:
+        originals = [
+            row
+            for row in csv.DictReader(file)
+            if row["format"] in {"JPEG", "PNG", "BMP"}
+            and row["aiy_label"] not in {"", "background"}
+            and not row["derived_from"]
+        ]
+    assert len(originals) == 50
+    right = 0
+    for row in originals:
+        pixels = decode((test_data / "images" / row["file"]).read_bytes())
+        right += (
+            labels.labels[int(classifier.classify(pixels[None])[0].argmax())] == row["aiy_label"]
+        )
+    assert right >= 44

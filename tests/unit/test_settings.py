@@ -37,6 +37,7 @@ from birdcli.settings import (
         (BatchSettings, "max_age_s", -0.1),
         (PipelineSettings, "fetchers", 0),
         (PipelineSettings, "window", 0),
+        (PipelineSettings, "decoded_ahead", 0),
         (PipelineSettings, "top_k", 0),
     ],
 )
