@@ -190,6 +190,7 @@ def main() -> int:
     parser.add_argument("--photos", type=Path, required=True)
     parser.add_argument("--pairs", type=int, default=3)
     parser.add_argument("--output", type=Path, default=ROOT / "BENCHMARK.md")
+    parser.add_argument("--tests", action="store_true", help="time scripts/test, too")
     options = parser.parse_args()
     if not options.photos.exists():
         subprocess.run(
@@ -223,7 +224,7 @@ def main() -> int:
         "",
         *batch_report(options.photos, options.pairs, scratch),
         "",
-        *tests_report(scratch),
+        *(tests_report(scratch) if options.tests else []),
     ]
     options.output.write_text("\n".join(lines))
     sys.stderr.write("\n".join(lines))
