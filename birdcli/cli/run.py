@@ -23,6 +23,7 @@ from birdcli.cli.context import (
 )
 from birdcli.cli.default_model import choose_model
 from birdcli.cli.installing import print_line
+from birdcli.cli.run_id import new_run_id
 from birdcli.errors import ErrorCode, UsageError
 from birdcli.hashing import sha256_of_bytes
 from birdcli.host import usable_cpus
@@ -53,7 +54,6 @@ _GIVE_UP_S = 2.0
 _DECODED_BYTES = 64_000_000
 # While libraries are kept off descriptor 1, these names would lead to the log.
 _STDOUT_NAMES = frozenset({"-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"})
-_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,20 +80,6 @@ class RunOptions:
     allowance: FailureAllowance
     progress: bool
     log_level: str
-
-
-def new_run_id(now_s: float, randomness: int) -> str:
-    """Returns a ULID: 26 characters that sort by time.
-
-    Args:
-        now_s: Seconds since 1970.
-        randomness: 80 bits.
-
-    Source:
-        github.com/ulid/spec, Crockford's base 32.
-    """
-    number = (int(now_s * 1000) << 80) | randomness
-    return "".join(_CROCKFORD[(number >> shift) & 31] for shift in range(125, -1, -5))
 
 
 def run_classify(options: RunOptions) -> int:
