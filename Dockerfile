@@ -7,9 +7,9 @@ WORKDIR /src
 RUN python -m venv /opt/birdcli
 COPY requirements.lock requirements-build.lock ./
 # Before the sources, so that a change of code does not download TensorFlow again.
-RUN /opt/birdcli/bin/python -m pip install --require-hashes --only-binary :all: \
+RUN /opt/birdcli/bin/python -m pip install --require-hashes --no-deps --only-binary :all: \
     -r requirements.lock
-RUN python -m pip install --require-hashes --only-binary :all: -r requirements-build.lock
+RUN python -m pip install --require-hashes --no-deps --only-binary :all: -r requirements-build.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY birdcli birdcli
 RUN python -m pip wheel --no-deps --no-build-isolation --no-index --wheel-dir dist . \

@@ -76,8 +76,9 @@ _install() {
     else
         locks=(-r "$root/requirements.lock" -r "$root/requirements-build.lock")
     fi
-    # Wheels only: nothing that is downloaded runs before its digest was compared.
-    _pip --require-hashes --only-binary :all: "${locks[@]}" || return 1
+    # Wheels only: nothing that is downloaded runs before its digest was compared. The locks name
+    # every package, and pip 23 takes the newest release of an extra that a lock pins without it.
+    _pip --require-hashes --no-deps --only-binary :all: "${locks[@]}" || return 1
     _pip --no-deps --no-build-isolation --no-index --editable "$root" || return 1
     _fingerprint "$1" >"$venv/.set-up-$1"
 }
