@@ -6,12 +6,15 @@ import json
 import re
 from enum import StrEnum
 from pathlib import PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from birdcli.errors import ErrorCode, ModelError
 from birdcli.hashing import sha256_of_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 SCHEMA = 1
 _LARGEST = 4096
@@ -151,6 +154,8 @@ class ModelVersion(_Entry, frozen=True, kw_only=True, omit_defaults=True):
         golden: Expected outputs, made while installing.
         prepared: Graphs derived from `files`, faster to load.
         evidence: Which kinds of host reproduced the golden outputs.
+        folder: Where the files are, below the version's own folder; each installation has a new
+            one, so that a second installation never passes through a state without files.
     """
 
     name: str = ""
@@ -169,6 +174,7 @@ class ModelVersion(_Entry, frozen=True, kw_only=True, omit_defaults=True):
     golden: FileEntry | None = None
     prepared: tuple[FileEntry, ...] = ()
     evidence: tuple[Evidence, ...] = ()
+    folder: str = ""
 
     @property
     def id(self) -> str:
@@ -208,6 +214,10 @@ class ModelVersion(_Entry, frozen=True, kw_only=True, omit_defaults=True):
         """Returns this version with another list of names."""
         return msgspec.structs.replace(self, names=names)
 
+    def placed_in(self, folder: str) -> ModelVersion:
+        """Returns this version with its files in another folder below its own."""
+        return msgspec.structs.replace(self, folder=folder)
+
     def installed_again(self, other: ModelVersion) -> ModelVersion:
         """Returns this version with what a second installation of the same model made anew."""
         return msgspec.structs.replace(
@@ -216,6 +226,7 @@ class ModelVersion(_Entry, frozen=True, kw_only=True, omit_defaults=True):
             golden=other.golden,
             prepared=other.prepared,
             evidence=other.evidence,
+            folder=other.folder,
         )
 
     def with_evidence(self, evidence: Evidence) -> ModelVersion:
@@ -224,11 +235,30 @@ class ModelVersion(_Entry, frozen=True, kw_only=True, omit_defaults=True):
         return msgspec.structs.replace(self, evidence=(*kept, evidence))
 
 
+class HistoryMark(_Entry, frozen=True, kw_only=True):
+    """How far the history belongs to a manifest; what follows is of a change that never ended.
+
+    Attributes:
+        bytes: Length of that part.
+        sha256: Its digest, lowercase hex.
+    """
+
+    bytes: int
+    sha256: str
+
+
 class Manifest(_Entry, frozen=True, kw_only=True):
-    """All versions and aliases of a registry, in the order they came."""
+    """All versions and aliases of a registry, in the order they came.
+
+    Attributes:
+        versions: The versions.
+        aliases: Alias to `name@version`.
+        history: The part of the history that belongs to it; None for all of it.
+    """
 
     versions: tuple[ModelVersion, ...] = ()
     aliases: dict[str, str] = {}
+    history: HistoryMark | None = None
 
     def version(self, model_id: str) -> ModelVersion | None:
         """Returns the version with this `name@version`, or None if there is none."""
@@ -243,9 +273,23 @@ class Manifest(_Entry, frozen=True, kw_only=True):
         kept = tuple(old for old in self.versions if old.id != version.id)
         return msgspec.structs.replace(self, versions=(*kept, version))
 
+    def without_versions(self, model_ids: Collection[str]) -> Manifest:
+        """Returns the manifest without these versions."""
+        kept = tuple(version for version in self.versions if version.id not in model_ids)
+        return msgspec.structs.replace(self, versions=kept)
+
     def with_alias(self, alias: str, model_id: str) -> Manifest:
         """Returns the manifest with an alias set."""
         return msgspec.structs.replace(self, aliases=self.aliases | {alias: model_id})
+
+    def without_alias(self, alias: str) -> Manifest:
+        """Returns the manifest without an alias."""
+        kept = {name: target for name, target in self.aliases.items() if name != alias}
+        return msgspec.structs.replace(self, aliases=kept)
+
+    def with_history(self, mark: HistoryMark) -> Manifest:
+        """Returns the manifest with another mark in the history."""
+        return msgspec.structs.replace(self, history=mark)
 
     def merged_over(self, declared: Manifest) -> Manifest:
         """Returns the union with read-only declarations; own versions win."""
@@ -260,6 +304,7 @@ class _ManifestFile(_Entry, frozen=True, kw_only=True):
     schema: int
     models: dict[str, dict[str, ModelVersion]] = {}
     aliases: dict[str, str] = {}
+    history: HistoryMark | None = None
 
 
 class _SchemaOnly(msgspec.Struct):
@@ -297,6 +342,8 @@ def _check_version(version: ModelVersion) -> None:
     entries = [*(version.files or ()), *version.prepared]
     if version.golden is not None:
         entries.append(version.golden)
+    if version.folder and not _VERSION.fullmatch(version.folder):
+        raise _invalid(f"{version.folder!r} is no name of a folder ({version.id})")
     for entry in entries:
         _check_path(entry.path)
     texts = [text for text in (version.labels, version.names) if text is not None]
@@ -354,7 +401,7 @@ def parse_manifest(data: bytes) -> Manifest:
         check_model_id(alias, "1")
         if target not in known:
             raise _invalid(f"the alias {alias!r} points to {target!r}, which is not there")
-    return Manifest(versions=versions, aliases=file.aliases)
+    return Manifest(versions=versions, aliases=file.aliases, history=file.history)
 
 
 def render_manifest(manifest: Manifest) -> bytes:
@@ -363,5 +410,7 @@ def render_manifest(manifest: Manifest) -> bytes:
     for version in manifest.versions:
         entry = msgspec.structs.replace(version, name="", version="")
         models.setdefault(version.name, {})[version.version] = entry
-    file = _ManifestFile(schema=SCHEMA, models=models, aliases=manifest.aliases)
+    file = _ManifestFile(
+        schema=SCHEMA, models=models, aliases=manifest.aliases, history=manifest.history
+    )
     return msgspec.json.format(msgspec.json.encode(file), indent=2) + b"\n"

@@ -35,7 +35,18 @@ def state_of(
         return State.DECLARED
     if manifest.aliases_of(version.id):
         return State.PROMOTED
-    proven = any(
+    proven = is_validated(version, host=host, libraries=libraries)
+    return State.VALIDATED if proven else State.INSTALLED
+
+
+def is_validated(version: ModelVersion, *, host: str, libraries: Mapping[str, str]) -> bool:
+    """Tells whether a host of this kind has reproduced the golden outputs of a version.
+
+    Args:
+        version: The version.
+        host: CPU features.
+        libraries: Library versions by name.
+    """
+    return any(
         evidence.host == host and evidence.libraries == libraries for evidence in version.evidence
     )
-    return State.VALIDATED if proven else State.INSTALLED

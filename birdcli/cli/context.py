@@ -70,6 +70,11 @@ def say(text: str) -> None:
         ) from err
 
 
+def print_people(text: str) -> None:
+    """Prints a line for people on stderr."""
+    typer.echo(text, err=True)
+
+
 def print_error(error: BirdError) -> None:
     """Prints an error and its hint on stderr."""
     typer.echo(f"birdcli: error[{error.code}]: {error.message}", err=True)

@@ -33,7 +33,7 @@ def choose_model(
     Raises:
         ModelError: ``model.not_found``, ``model.download_failed`` and whatever installing raises.
     """
-    if reference is not None or PRODUCTION in registry.load().aliases:
+    if reference is not None or registry.alias_target(PRODUCTION) is not None:
         return _installed(registry, reference or PRODUCTION, people)
     try:
         return _installed(registry, DEFAULT_MODEL, people)

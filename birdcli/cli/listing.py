@@ -1,63 +1,60 @@
-"""The registry as tables and JSON."""
+"""The versions of a registry as rows for people and programs."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import msgspec
 
+from birdcli.cli.history_rows import Row, history_rows
 from birdcli.host import cpu_features, library_versions
 from birdcli.models.libraries import ANSWERING_LIBRARIES
-from birdcli.states import state_of
+from birdcli.registry.reader import natural_key
+from birdcli.states import State, is_validated, state_of
 
 if TYPE_CHECKING:
     from birdcli.manifest import ModelVersion
     from birdcli.registry import Registry
 
-Row: TypeAlias = dict[str, object]
 
-
-def _size(version: ModelVersion) -> int:
-    entries = [*(version.files or ()), *version.prepared]
-    return sum(entry.bytes for entry in entries)
+LIST_COLUMNS = ("Model", "State", "Aliases", "Size", "Licence")
 
 
 def list_rows(registry: Registry) -> list[Row]:
-    """Returns one row per version: model, state, aliases, bytes, licence."""
+    """Returns one row per version: model, state, validated here, aliases, bytes, licence."""
     manifest = registry.load()
     host, libraries = cpu_features(), library_versions(*ANSWERING_LIBRARIES)
     return [
         {
             "model": version.id,
             "state": str(state_of(version, manifest, host=host, libraries=libraries)),
+            "validated_here": is_validated(version, host=host, libraries=libraries),
             "aliases": list(manifest.aliases_of(version.id)),
-            "bytes": _size(version),
+            "bytes": registry.disk_bytes(version),
             "licence": version.licence,
         }
-        for version in sorted(manifest.versions, key=lambda v: (v.name, v.version))
+        for version in sorted(manifest.versions, key=lambda v: (v.name, natural_key(v.version)))
     ]
 
 
-def table_lines(rows: list[Row]) -> list[str]:
-    """Returns the rows of `list_rows` as aligned text; rich would double the command's time."""
-    cells = [("MODEL", "STATE", "ALIASES", "SIZE", "LICENCE")]
+def list_cells(rows: list[Row]) -> list[list[str]]:
+    """Returns the rows of `list_rows` as the cells of a table of `LIST_COLUMNS`."""
+    cells = []
     for row in rows:
-        size, aliases = row["bytes"], row["aliases"]
+        size, aliases, state = row["bytes"], row["aliases"], str(row["state"])
+        if state == State.PROMOTED and not row["validated_here"]:
+            state += ", not yet validated here"
         cells.append(
-            (
+            [
                 str(row["model"]),
-                str(row["state"]),
+                state,
                 ", ".join(aliases) if isinstance(aliases, list) and aliases else "-",
                 f"{size / 1e6:.1f} MB" if isinstance(size, int) and size else "-",
                 str(row["licence"]) or "-",
-            )
+            ]
         )
-    widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in cells
-    ]
+    return cells
 
 
 def version_fields(registry: Registry, version: ModelVersion) -> Row:
@@ -70,17 +67,17 @@ def version_fields(registry: Registry, version: ModelVersion) -> Row:
         "aliases": list(manifest.aliases_of(version.id)),
     }
     if version.installed:
+        fields["validated_here"] = is_validated(version, host=host, libraries=libraries)
+        fields["disk_bytes"] = registry.disk_bytes(version)
         fields["folder"] = str(registry.version_folder(version))
         fields["digest"] = version.digest
     known = json.loads(msgspec.json.encode(version))
-    fields |= {key: value for key, value in known.items() if key not in ("name", "version")}
+    fields |= {
+        key: value for key, value in known.items() if key not in ("name", "version", "folder")
+    }
     if version.files is None:
         fields["files"] = "pinned on first pull"
-    fields["history"] = [
-        json.loads(msgspec.json.encode(entry))
-        for entry in registry.history()
-        if entry.model == version.id
-    ]
+    fields["history"] = history_rows(registry.history(), version.id)
     return fields
 
 

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from birdcli.cli.context import open_registry, reports_errors, say, user_name
+from birdcli.cli import aliases, removing
+from birdcli.cli.context import open_registry, print_people, reports_errors, say
 from birdcli.cli.options import option
 from birdcli.errors import ErrorCode, ModelError, UsageError
 from birdcli.manifest import (
@@ -39,13 +40,17 @@ NamesFrom = Annotated[
 @reports_errors
 def list_versions(*, as_json: Json = False) -> None:
     """List the models of this machine and how far each one has come."""
-    from birdcli.cli.listing import list_rows, table_lines
+    from birdcli.cli.listing import LIST_COLUMNS, list_cells, list_rows
+    from birdcli.cli.tables import print_table
 
-    rows = list_rows(open_registry())
+    registry = open_registry()
+    rows = list_rows(registry)
+    for problem in registry.alias_problems():
+        print_people(f"birdcli: warning: {problem.message}")
     if as_json:
         say(json.dumps(rows, indent=2))
     else:
-        say("\n".join(table_lines(rows)))
+        print_table(LIST_COLUMNS, list_cells(rows))
 
 
 @app.command()
@@ -218,28 +223,6 @@ def verify(
         raise failures[0]
 
 
-@app.command()
-@reports_errors
-def promote(
-    model: ModelId,
-    *,
-    alias: Annotated[str, option(help="Which alias to move.")] = "production",
-    note: Annotated[str, option(help="Why, for the history.")] = "",
-) -> None:
-    """Point an alias to a version, after proving it on this machine."""
-    from birdcli.cli.installing import print_line, prove
-    from birdcli.streams import protected_streams
-
-    registry = open_registry()
-    registry.check_alias(alias)
-    version = registry.resolve(model)
-    with protected_streams() as streams:
-        evidence = prove(registry, version)
-        previous = registry.promote(version.id, evidence, alias=alias, note=note, who=user_name())
-        before = f" (before: {previous})" if previous else ""
-        print_line(streams.people, f"{alias} is now {version.id}{before}")
-
-
 def _parse_provenance(pairs: list[str]) -> dict[str, str]:
     parsed: dict[str, str] = {}
     for pair in pairs:
@@ -250,3 +233,10 @@ def _parse_provenance(pairs: list[str]) -> dict[str, str]:
             )
         parsed[key] = value
     return parsed
+
+
+app.command()(aliases.promote)
+app.command()(aliases.rollback)
+app.command()(aliases.history)
+app.command()(removing.remove)
+app.command()(removing.prune)

@@ -95,8 +95,7 @@ def install(
         version = _place_texts(version, overrides, staged, tools)
         tools.say(f"checking {version.id} on this machine")
         version = _prove(version, staged, tools)
-        registry.install(version, staged, who=tools.who)
-    return version
+        return registry.install(version, staged, who=tools.who)
 
 
 def _is_url(source: str) -> bool:

@@ -38,8 +38,14 @@ OWNERS = {
         *("fetch.py", "http_get.py", "http_faults.py", "resolver.py", "models/download.py"),
     ),
     "diskcache": ("cache.py", "plain_disk.py"),
-    "filelock": ("registry.py",),
-    "msgspec": ("manifest.py", "registry.py", "models/install.py", "cli/listing.py"),
+    "filelock": ("registry/registry.py", "registry/staging.py"),
+    "msgspec": (
+        "manifest.py",
+        "registry/history.py",
+        "models/install.py",
+        "cli/listing.py",
+        "cli/history_rows.py",
+    ),
     "numpy": (
         *("batching.py", "classifier.py", "decode.py", "pipeline.py", "preprocess.py"),
         *("models/*", "backends/*"),

@@ -1,0 +1,72 @@
+"""`birdcli registry promote | rollback | history`: what answers, since when and why."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from birdcli.cli.context import open_registry, reports_errors, say, user_name
+from birdcli.cli.options import option
+from birdcli.registry import PRODUCTION
+
+Alias = Annotated[str, option(help="Which alias to move.")]
+Note = Annotated[str, option(help="Why, for the history.")]
+
+
+@reports_errors
+def promote(
+    model: Annotated[str, typer.Argument(metavar="NAME@VERSION", show_default=False)],
+    *,
+    alias: Alias = PRODUCTION,
+    note: Note = "",
+) -> None:
+    """Point an alias to a version, after proving it on this machine."""
+    from birdcli.cli.installing import print_line, prove
+    from birdcli.streams import protected_streams
+
+    registry = open_registry()
+    registry.check_alias(alias)
+    version = registry.resolve(model)
+    with protected_streams() as streams:
+        evidence = prove(registry, version)
+        previous = registry.promote(version.id, evidence, alias=alias, note=note, who=user_name())
+        before = f" (before: {previous})" if previous else ""
+        print_line(streams.people, f"{alias} is now {version.id}{before}")
+
+
+@reports_errors
+def rollback(*, alias: Alias = PRODUCTION, note: Note = "") -> None:
+    """Point an alias back to what it pointed to before, after proving that on this machine.
+
+    A second rollback goes one step further back, never to the version that the first one left.
+    """
+    from birdcli.cli.installing import print_line, prove
+    from birdcli.streams import protected_streams
+
+    registry = open_registry()
+    target = registry.rollback_target(alias)
+    with protected_streams() as streams:
+        evidence = prove(registry, target)
+        left = registry.rollback(target.id, evidence, alias=alias, note=note, who=user_name())
+        print_line(streams.people, f"{alias} is {target.id} again (left: {left})")
+
+
+@reports_errors
+def history(
+    reference: Annotated[
+        str | None, typer.Argument(metavar="[ALIAS|NAME@VERSION]", show_default=False)
+    ] = None,
+    *,
+    as_json: Annotated[bool, option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show what was installed, promoted, rolled back and removed: when, by whom and why."""
+    from birdcli.cli.history_rows import HISTORY_COLUMNS, history_cells, history_rows
+    from birdcli.cli.tables import print_table
+
+    rows = history_rows(open_registry().history(), reference)
+    if as_json:
+        say(json.dumps(rows, indent=2))
+    else:
+        print_table(HISTORY_COLUMNS, history_cells(rows))

@@ -1,0 +1,59 @@
+"""The history as rows for people and programs."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, TypeAlias
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from birdcli.registry.history import HistoryEntry
+
+Row: TypeAlias = dict[str, object]
+
+HISTORY_COLUMNS = ("When", "Who", "What", "Alias", "From", "To", "Note")
+
+
+def _concerns(entry: HistoryEntry, reference: str) -> bool:
+    models = (entry.model, entry.source or "")
+    return reference in (entry.alias, *models, *(model.partition("@")[0] for model in models))
+
+
+def history_rows(history: Iterable[HistoryEntry], reference: str | None = None) -> list[Row]:
+    """Returns the history as JSON values, oldest first.
+
+    Args:
+        history: All entries.
+        reference: An alias, a version or a model's name; None for all.
+    """
+    return [
+        json.loads(msgspec.json.encode(entry))
+        for entry in history
+        if reference is None or _concerns(entry, reference)
+    ]
+
+
+def _printable(text: str) -> str:
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+
+
+def history_cells(rows: Iterable[Row]) -> list[list[str]]:
+    """Returns the rows of `history_rows` as the cells of a table of `HISTORY_COLUMNS`."""
+    return [
+        [
+            _printable(str(cell or "-"))
+            for cell in (
+                str(row["at"]).replace("+00:00", "Z"),
+                row["who"],
+                row["action"],
+                row["alias"],
+                row["from"],
+                None if row["action"] == "unalias" else row["model"],
+                row["note"],
+            )
+        ]
+        for row in rows
+    ]

@@ -1,0 +1,44 @@
+"""Tables for people: drawn on a terminal, plain aligned text anywhere else."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from birdcli.cli.context import say
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def aligned_lines(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Returns a header and rows as text, every column as wide as its widest cell."""
+    cells = [[column.upper() for column in columns], *rows]
+    widths = [max(len(line[position]) for line in cells) for position in range(len(columns))]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in cells
+    ]
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Prints a table on stdout.
+
+    Raises:
+        OutputError: ``output.unwritable``.
+    """
+    if not sys.stdout.isatty():  # rich would cost a pipe 0.06 s, and cut its lines
+        say("\n".join(aligned_lines(columns, rows)))
+        return
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        # The names are what people copy: they may be folded, and are never cut.
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    Console().print(table)

@@ -1,0 +1,60 @@
+"""Every byte of an installed version against its digests."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from birdcli.errors import ErrorCode, ModelError
+from birdcli.hashing import verify_digest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from birdcli.manifest import ModelVersion
+
+
+def verify_version_files(version: ModelVersion, folder: Path, registry: Path) -> None:
+    """Hashes every file of an installed version.
+
+    Args:
+        version: The version.
+        folder: Where its files are.
+        registry: The registry's folder; nothing between the two may be a link.
+
+    Raises:
+        ModelError: ``model.not_installed``, or ``model.sha256_mismatch`` naming the file that
+            differs, is missing, is a link, or is not in the manifest.
+    """
+    if version.files is None or version.golden is None:
+        raise ModelError(
+            ErrorCode.MODEL_NOT_INSTALLED,
+            f"{version.id} is declared, but not installed",
+            hint=f"birdcli registry pull {version.id}",
+            model=version.id,
+        )
+    if folder.resolve() != registry.resolve() / folder.relative_to(registry):
+        raise ModelError(ErrorCode.MODEL_SHA256_MISMATCH, f"{folder} is a link", path=str(folder))
+    expected = expected_digests(version)
+    for path in sorted(folder.rglob("*")):
+        relative = path.relative_to(folder).as_posix()
+        if path.is_symlink() or (not path.is_dir() and relative not in expected):
+            raise ModelError(
+                ErrorCode.MODEL_SHA256_MISMATCH,
+                f"{path} does not belong to {version.id}",
+                hint="Somebody put it there after the model was installed.",
+                path=str(path),
+            )
+    for relative, sha256 in expected.items():
+        verify_digest(folder / relative, sha256)
+
+
+def expected_digests(version: ModelVersion) -> dict[str, str]:
+    """Returns the digest of each file of an installed version, by path below its folder."""
+    entries = [*(version.files or ()), *version.prepared]
+    if version.golden is not None:
+        entries.append(version.golden)
+    expected = {entry.path: entry.sha256 for entry in entries}
+    for text in (version.labels, version.names):
+        if text is not None and text.sha256 is not None:
+            expected[text.path] = text.sha256
+    return expected

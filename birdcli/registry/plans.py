@@ -1,0 +1,166 @@
+"""Decisions about changes of a registry, made without a disk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from birdcli.errors import ErrorCode, ModelError
+from birdcli.registry.history import alias_targets, installed_digests
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from birdcli.manifest import Manifest, ModelVersion
+    from birdcli.registry.history import HistoryEntry
+
+
+def verify_alias(alias: str, manifest: Manifest, history: Sequence[HistoryEntry]) -> None:
+    """Raises unless an alias points where its last change in the history made it point.
+
+    Raises:
+        ModelError: ``model.history_mismatch``.
+    """
+    now = manifest.aliases.get(alias)
+    targets = alias_targets(history).get(alias)
+    wanted = targets[-1] if targets else None
+    if now != wanted:
+        raise ModelError(
+            ErrorCode.MODEL_HISTORY_MISMATCH,
+            f"the alias {alias!r} {_points_to(now)}, but by the history it {_points_to(wanted)}",
+            hint="Somebody edited the manifest. `birdcli registry promote` sets the alias anew, "
+            "with a proof.",
+            alias=alias,
+            found=now,
+            expected=wanted,
+        )
+
+
+def _points_to(target: str | None) -> str:
+    return f"points to {target}" if target else "does not exist"
+
+
+def verify_recorded(version: ModelVersion, history: Sequence[HistoryEntry]) -> None:
+    """Raises unless an installed version is what the history says was installed.
+
+    Raises:
+        ModelError: ``model.history_mismatch``.
+    """
+    if version.installed and installed_digests(history).get(version.id) != version.digest:
+        raise ModelError(
+            ErrorCode.MODEL_HISTORY_MISMATCH,
+            f"the manifest's entry of {version.id} is not what was installed",
+            hint="Somebody edited the manifest: restore it from a backup.",
+            model=version.id,
+        )
+
+
+def verify_declared(version: ModelVersion, declared: Manifest) -> None:
+    """Raises unless a version has what the package pins of it.
+
+    Raises:
+        ModelError: ``model.manifest_invalid`` naming what differs.
+    """
+    pinned = declared.version(version.id)
+    if pinned is None:
+        return
+    names = (pinned.names and pinned.names.sha256, version.names and version.names.sha256)
+    differs = {
+        "format": version.format != pinned.format,
+        "input": version.input != pinned.input,
+        "signature": version.signature != pinned.signature,
+        "background class": version.labels.background_id != pinned.labels.background_id,
+        "label map": pinned.labels.sha256 not in (None, version.labels.sha256),
+        "names": None not in names and names[0] != names[1],
+        "files": pinned.files is not None and version.files not in (None, pinned.files),
+    }
+    found = [what for what, is_other in differs.items() if is_other]
+    if found:
+        raise ModelError(
+            ErrorCode.MODEL_MANIFEST_INVALID,
+            f"{version.id} is not the one that ships with birdcli: its {found[0]} differs",
+            hint="Another model needs another name; the manifest was left untouched.",
+            model=version.id,
+        )
+
+
+def plan_rollback(alias: str, manifest: Manifest, history: Sequence[HistoryEntry]) -> str:
+    """Returns the version that an alias goes back to.
+
+    Raises:
+        ModelError: ``model.no_previous`` if the alias is not set or has never pointed to another
+            version, ``model.history_mismatch``, ``model.not_installed`` if the version it goes
+            back to was removed.
+    """
+    verify_alias(alias, manifest, history)
+    targets = alias_targets(history).get(alias, ())
+    if len(targets) < 2:
+        now = f"has only ever pointed to {targets[0]}" if targets else "is not set"
+        raise ModelError(
+            ErrorCode.MODEL_NO_PREVIOUS,
+            f"the alias {alias!r} {now}: there is nothing to go back to",
+            hint="`birdcli registry promote NAME@VERSION` points it to another version.",
+            alias=alias,
+        )
+    target = targets[-2]
+    version = manifest.version(target)
+    if version is None or not version.installed:
+        raise ModelError(
+            ErrorCode.MODEL_NOT_INSTALLED,
+            f"{alias} would go back to {target}, which was removed",
+            hint=f"Install {target} again, or promote another version.",
+            model=target,
+        )
+    return target
+
+
+def plan_removal(model_id: str, manifest: Manifest) -> None:
+    """Raises unless a version may be removed.
+
+    Raises:
+        ModelError: ``model.not_installed``, ``model.in_use`` naming the aliases.
+    """
+    if manifest.version(model_id) is None:
+        raise ModelError(
+            ErrorCode.MODEL_NOT_INSTALLED, f"{model_id} is not installed", model=model_id
+        )
+    aliases = manifest.aliases_of(model_id)
+    if aliases:
+        raise ModelError(
+            ErrorCode.MODEL_IN_USE,
+            f"{model_id} is what {', '.join(aliases)} points to",
+            hint="Promote another version first, or take the alias away: "
+            f"birdcli registry remove {aliases[0]}",
+            model=model_id,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrunePlan:
+    """What pruning takes away and why the rest stays.
+
+    Attributes:
+        removed: Versions that no alias points to or could go back to.
+        kept: Version to the aliases that need it.
+    """
+
+    removed: tuple[ModelVersion, ...]
+    kept: dict[str, tuple[str, ...]]
+
+
+def plan_prune(manifest: Manifest, history: Sequence[HistoryEntry]) -> PrunePlan:
+    """Decides which installed versions no alias needs, now or after any number of rollbacks."""
+    needed: dict[str, set[str]] = {}
+    for alias, target in manifest.aliases.items():
+        needed.setdefault(target, set()).add(alias)
+    for alias, targets in alias_targets(history).items():
+        for target in targets:
+            needed.setdefault(target, set()).add(alias)
+    return PrunePlan(
+        removed=tuple(v for v in manifest.versions if v.installed and v.id not in needed),
+        kept={
+            version.id: tuple(sorted(needed[version.id]))
+            for version in manifest.versions
+            if version.id in needed
+        },
+    )

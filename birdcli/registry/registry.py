@@ -1,0 +1,321 @@
+"""Local models: every change under a lock, whole or not at all, and on record."""
+
+from __future__ import annotations
+
+import errno
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import filelock
+
+from birdcli.errors import ErrorCode, ModelError
+from birdcli.files import sync_folder
+from birdcli.manifest import check_model_id
+from birdcli.registry.history import Action, HistoryEntry, alias_targets
+from birdcli.registry.plans import plan_prune, plan_removal, plan_rollback, verify_declared
+from birdcli.registry.reader import RegistryReader
+from birdcli.registry.staging import folder_name, remove_tree, staged_folder, sweep
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+    from birdcli.manifest import Evidence, Manifest, ModelVersion
+    from birdcli.registry.plans import PrunePlan
+    from birdcli.registry.state_files import Snapshot
+
+_LOCK_TIMEOUT_S = 60.0
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _unwritable(err: OSError, path: Path) -> ModelError:
+    if err.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return ModelError(
+            ErrorCode.MODEL_UNWRITABLE,
+            f"the disk of {path} is full; the registry is unchanged",
+            hint="Make room, or set BIRDCLI_HOME to a folder on another disk.",
+            path=str(path),
+        )
+    return ModelError(
+        ErrorCode.MODEL_UNWRITABLE,
+        f"the registry {path} cannot be written: {err.strerror or err}",
+        hint="Set BIRDCLI_HOME to a folder that you may write.",
+        path=str(path),
+    )
+
+
+class Registry(RegistryReader):
+    """The models of one home folder, to be changed.
+
+    Every change is written beside, synced and renamed while a file lock is held, so that readers
+    never see half of one; the system takes the lock back from a process that dies.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        declared: Manifest,
+        *,
+        now: Callable[[], datetime] = _utc_now,
+        lock_timeout_s: float = _LOCK_TIMEOUT_S,
+    ) -> None:
+        """Opens the registry below `home`; nothing is created before the first change."""
+        super().__init__(home, declared)
+        self._now = now
+        self._lock_timeout_s = lock_timeout_s
+
+    @contextmanager
+    def _locked(self) -> Iterator[Snapshot]:
+        """Holds the registry's lock, with what changes that never ended have left swept away."""
+        lock = filelock.FileLock(self.folder / "lock", timeout=self._lock_timeout_s)
+        try:
+            (self.folder / "models").mkdir(parents=True, exist_ok=True)
+            with lock:
+                snapshot = self._files.load()
+                sweep(self.folder, snapshot.manifest)
+                yield snapshot
+        except filelock.Timeout as err:
+            raise ModelError(
+                ErrorCode.MODEL_LOCKED,
+                f"another process has held {self.folder / 'lock'} for {self._lock_timeout_s:g} s",
+                hint="Wait for it; a process that has died holds nothing.",
+            ) from err
+        except OSError as err:
+            raise _unwritable(err, self.folder) from err
+
+    @contextmanager
+    def staging(self) -> Iterator[Path]:
+        """Gives a temporary folder beside the models, gone afterwards unless it was installed.
+
+        Raises:
+            ModelError: ``model.unwritable``, ``model.locked``, ``model.manifest_invalid``.
+        """
+        try:
+            with staged_folder(self.folder / "models", self._locked()) as staged:
+                yield staged
+        except OSError as err:
+            raise _unwritable(err, self.folder) from err
+
+    def install(self, version: ModelVersion, staged: Path, *, who: str) -> ModelVersion:
+        """Makes a staged version part of the registry; it never moves an alias.
+
+        The same version again replaces what is there, which may be damaged or lack its names.
+
+        Args:
+            version: The version with all its files, as they are in `staged`.
+            staged: A folder of `staging`; it is moved.
+            who: The user's name, for the history.
+
+        Returns:
+            The version as it is installed.
+
+        Raises:
+            ModelError: ``model.exists`` if the version is installed with another model, label map
+                or input, ``model.unwritable``, ``model.locked``.
+        """
+        check_model_id(version.name, version.version)
+        with self._locked() as snapshot:
+            version = version.placed_in(folder_name(staged))
+            old = snapshot.manifest.version(version.id)
+            if old is not None and old.installed:
+                if not old.same_model(version):
+                    raise ModelError(
+                        ErrorCode.MODEL_EXISTS,
+                        f"{version.id} is installed with other bytes; versions never change",
+                        hint="Give the new bytes a new version.",
+                        model=version.id,
+                    )
+                version = old.installed_again(version)
+            verify_declared(version, self._declared)
+            target = self.version_folder(version)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            for folder in {path.parent for path in staged.rglob("*")}:
+                sync_folder(folder)
+            staged.rename(target)
+            for folder in (target.parent, target.parent.parent, self.folder / "models"):
+                sync_folder(folder)
+            self._files.commit(
+                snapshot,
+                snapshot.manifest.with_version(version),
+                [
+                    HistoryEntry(
+                        at=self._timestamp(),
+                        who=who,
+                        action=Action.INSTALL,
+                        model=version.id,
+                        digest=version.digest,
+                    )
+                ],
+            )
+            if old is not None and old.installed:
+                remove_tree(self.version_folder(old))
+        return version
+
+    def add_evidence(self, model_id: str, evidence: Evidence) -> None:
+        """Keeps a proof that this kind of host reproduces a version's golden outputs."""
+        with self._locked() as snapshot:
+            version = snapshot.manifest.version(model_id)
+            if version is not None:
+                proven = version.with_evidence(evidence)
+                self._files.commit(snapshot, snapshot.manifest.with_version(proven), [])
+
+    def promote(
+        self, model_id: str, evidence: Evidence, *, alias: str, note: str, who: str
+    ) -> str | None:
+        """Points an alias to a version that has just been proven on this host.
+
+        Args:
+            model_id: `name@version`, installed.
+            evidence: The proof, made by running the golden outputs now.
+            alias: Which alias to move.
+            note: Why, in the user's words.
+            who: The user's name.
+
+        Returns:
+            What the alias pointed to before, or None if it was not set.
+
+        Raises:
+            ModelError: ``model.not_installed``, ``model.sha256_mismatch``, ``model.exists`` if the
+                alias is the name of a model, ``model.unwritable``, ``model.locked``.
+        """
+        self.check_alias(alias)
+        with self._locked() as snapshot:
+            entry = self._move_alias(
+                snapshot, Action.PROMOTE, alias, model_id, evidence, note=note, who=who
+            )
+        return entry.source
+
+    def rollback(
+        self, model_id: str, evidence: Evidence, *, alias: str, note: str, who: str
+    ) -> str | None:
+        """Points an alias back to `rollback_target`, which has just been proven on this host.
+
+        Args:
+            model_id: What `rollback_target` returned.
+            evidence: The proof, made by running the golden outputs now.
+            alias: Which alias to move.
+            note: Why, in the user's words.
+            who: The user's name.
+
+        Returns:
+            What the alias pointed to before.
+
+        Raises:
+            ModelError: As `rollback_target` and `promote`; ``model.locked`` if somebody moved the
+                alias meanwhile.
+        """
+        with self._locked() as snapshot:
+            if plan_rollback(alias, snapshot.manifest, snapshot.history) != model_id:
+                raise ModelError(
+                    ErrorCode.MODEL_LOCKED,
+                    f"another process has just moved {alias!r}",
+                    hint="Look at `birdcli registry history`, then try again.",
+                )
+            entry = self._move_alias(
+                snapshot, Action.ROLLBACK, alias, model_id, evidence, note=note, who=who
+            )
+        return entry.source
+
+    def _move_alias(
+        self,
+        snapshot: Snapshot,
+        action: Action,
+        alias: str,
+        model_id: str,
+        evidence: Evidence,
+        *,
+        note: str,
+        who: str,
+    ) -> HistoryEntry:
+        version = snapshot.manifest.version(model_id)
+        if version is None:
+            raise ModelError(
+                ErrorCode.MODEL_NOT_INSTALLED, f"{model_id} is not installed", model=model_id
+            )
+        self._verify(version, snapshot)
+        targets = alias_targets(snapshot.history).get(alias, ())
+        entry = HistoryEntry(
+            at=self._timestamp(),
+            who=who,
+            action=action,
+            model=model_id,
+            digest=version.digest,
+            alias=alias,
+            source=targets[-1] if targets else None,
+            note=note,
+            evidence=evidence,
+        )
+        changed = snapshot.manifest.with_version(version.with_evidence(evidence))
+        self._files.commit(snapshot, changed.with_alias(alias, model_id), [entry])
+        return entry
+
+    def remove_alias(self, alias: str, *, note: str, who: str) -> str:
+        """Takes an alias away; the version it points to stays.
+
+        Returns:
+            What it pointed to.
+
+        Raises:
+            ModelError: ``model.not_found``, ``model.unwritable``, ``model.locked``.
+        """
+        with self._locked() as snapshot:
+            target = snapshot.manifest.aliases.get(alias)
+            if target is None:
+                raise ModelError(ErrorCode.MODEL_NOT_FOUND, f"there is no alias {alias!r}")
+            entry = HistoryEntry(
+                at=self._timestamp(),
+                who=who,
+                action=Action.UNALIAS,
+                model=target,
+                alias=alias,
+                source=target,
+                note=note,
+            )
+            self._files.commit(snapshot, snapshot.manifest.without_alias(alias), [entry])
+        return target
+
+    def remove(self, model_id: str, *, note: str, who: str) -> None:
+        """Removes an installed version; one that ships with the package is declared again.
+
+        Raises:
+            ModelError: ``model.not_installed``, ``model.in_use`` while an alias points to it,
+                ``model.unwritable``, ``model.locked``.
+        """
+        with self._locked() as snapshot:
+            plan_removal(model_id, snapshot.manifest)
+            self._remove(snapshot, [model_id], note=note, who=who)
+
+    def prune(self, *, note: str, who: str) -> PrunePlan:
+        """Removes every version that no alias needs, now or after any number of rollbacks.
+
+        Raises:
+            ModelError: ``model.unwritable``, ``model.locked``.
+        """
+        with self._locked() as snapshot:
+            plan = plan_prune(snapshot.manifest, snapshot.history)
+            if plan.removed:
+                removed = [version.id for version in plan.removed]
+                self._remove(snapshot, removed, note=note, who=who)
+        return plan
+
+    def _remove(self, snapshot: Snapshot, model_ids: Iterable[str], *, note: str, who: str) -> None:
+        removed = [version for version in snapshot.manifest.versions if version.id in model_ids]
+        self._files.commit(
+            snapshot,
+            snapshot.manifest.without_versions([version.id for version in removed]),
+            [
+                HistoryEntry(
+                    at=self._timestamp(), who=who, action=Action.REMOVE, model=version.id, note=note
+                )
+                for version in removed
+            ],
+        )
+        for version in removed:  # what a crash leaves of them is swept by the next change
+            remove_tree(self.folder / "models" / version.name / version.version)
+
+    def _timestamp(self) -> str:
+        return self._now().isoformat(timespec="seconds")
