@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import uuid
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 
 def sync_folder(folder: Path) -> None:
@@ -27,13 +27,15 @@ def sync_folder(folder: Path) -> None:
 def atomic_writer(path: Path) -> Iterator[IO[bytes]]:
     """Opens a sibling temporary file that becomes `path`, whole and synced, or nothing at all.
 
+    Whoever may read other new files of this user may read it: a registry that one user fills is
+    often used by others.
+
     Raises:
         OSError: The folder cannot be written.
     """
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-    temporary = Path(name)
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.tmp")
     try:
-        with os.fdopen(descriptor, "wb") as out:
+        with temporary.open("xb") as out:
             yield out
             out.flush()
             os.fsync(out.fileno())

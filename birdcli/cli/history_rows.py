@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 Row: TypeAlias = dict[str, object]
 
-HISTORY_COLUMNS = ("When", "Who", "What", "Alias", "From", "To", "Note")
+HISTORY_COLUMNS = ("When", "Who", "What", "Model", "Alias", "Before", "Note")
 
 
 def _concerns(entry: HistoryEntry, reference: str) -> bool:
@@ -49,9 +49,9 @@ def history_cells(rows: Iterable[Row]) -> list[list[str]]:
                 str(row["at"]).replace("+00:00", "Z"),
                 row["who"],
                 row["action"],
+                row["model"],
                 row["alias"],
                 row["from"],
-                None if row["action"] == "unalias" else row["model"],
                 row["note"],
             )
         ]

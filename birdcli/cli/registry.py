@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from birdcli.cli import aliases, removing
+from birdcli.cli import aliases, bundles, removing
 from birdcli.cli.context import open_registry, print_people, reports_errors, say
 from birdcli.cli.options import option
 from birdcli.errors import ErrorCode, ModelError, UsageError
@@ -240,3 +240,5 @@ app.command()(aliases.rollback)
 app.command()(aliases.history)
 app.command()(removing.remove)
 app.command()(removing.prune)
+app.command("export")(bundles.export_version)
+app.command("import")(bundles.import_version)

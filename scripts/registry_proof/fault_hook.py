@@ -13,8 +13,10 @@ import signal
 import stat
 import sys
 from enum import StrEnum
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _CHANGES = frozenset(
@@ -48,7 +50,7 @@ class FaultHook:
         self._fault = fault
         self._fsync = os.fsync
         sys.addaudithook(self._watch)
-        os.fsync = self._watched_fsync
+        os.fsync = self._watched_fsync  # type: ignore[assignment]  # birdcli passes descriptors
 
     def _watch(self, event: str, arguments: tuple[Any, ...]) -> None:
         if event == "open":
