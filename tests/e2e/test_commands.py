@@ -92,7 +92,7 @@ def test_verify_goes_on_after_a_damaged_version(birdcli: Birdcli, tmp_path: Path
     manifest.write_text(json.dumps(raw))
     done = Birdcli(home)("registry", "verify", "--digests-only", "aaa@1", "tiny@1")
     assert done.code == 3
-    assert "aaa@1: model.sha256_mismatch" in done.stderr
+    assert "aaa@1: model.history_mismatch" in done.stderr
     assert "tiny@1: every byte is as installed" in done.stderr
 
 

@@ -1,0 +1,232 @@
+"""The life of a registry through the real commands: two versions, back and forth, and away."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from birdcli.errors import ErrorCode
+from birdcli.hashing import sha256_of_file
+from tests.e2e.conftest import REPOSITORY, Birdcli
+from tests.tiny_model import SIZE, save_tiny_model
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NO_TENSORFLOW = """
+import importlib.metadata as metadata, sys
+sys.modules["tensorflow"] = None
+known = metadata.version
+def version(name):
+    if name == "tensorflow":
+        raise metadata.PackageNotFoundError(name)
+    return known(name)
+metadata.version = version
+from birdcli.cli.app import main
+main()
+"""
+
+
+@pytest.fixture(scope="module")
+def two(shared_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Birdcli:
+    """A home in which tiny@2, another model, has taken over from tiny@1."""
+    folder = tmp_path_factory.mktemp("two")
+    run = Birdcli(folder / "home")
+    shutil.copytree(shared_folder / "home", run.home)
+    save_tiny_model(folder / "model", logits=True)
+    added = run(
+        *("registry", "add", "tiny@2", folder / "model", "--labels", shared_folder / "labels.csv"),
+        *("--input-size", str(SIZE)),
+    )
+    assert added.code == 0, added.stderr
+    promoted = run("registry", "promote", "tiny@2", "--note", "logits now")
+    assert "production is now tiny@2 (before: tiny@1)" in promoted.stderr
+    return run
+
+
+@pytest.fixture
+def home(two: Birdcli, tmp_path: Path) -> Birdcli:
+    """A copy of that home, to be changed."""
+    shutil.copytree(two.home, tmp_path / "home")
+    return Birdcli(tmp_path / "home")
+
+
+def test_a_rollback_proves_the_former_version_and_serves_it_again(home: Birdcli) -> None:
+    done = home("registry", "rollback", "--note", "blurred")
+    assert (done.code, done.stdout) == (0, b"")
+    assert "production is tiny@1 again (left: tiny@2)" in done.stderr
+    rows = json.loads(home("registry", "history", "production", "--json").stdout)
+    assert [(row["action"], row["from"], row["model"]) for row in rows] == [
+        ("promote", None, "tiny@1"),
+        ("promote", "tiny@1", "tiny@2"),
+        ("rollback", "tiny@2", "tiny@1"),
+    ]
+    assert rows[2]["note"] == "blurred"
+    assert rows[2]["evidence"]["backend"] == "tensorflow/float32"
+    again = home("registry", "rollback")
+    assert again.code == 3
+    assert f"error[{ErrorCode.MODEL_NO_PREVIOUS}]" in again.stderr
+
+
+def test_the_history_reads_well_at_a_glance(two: Birdcli) -> None:
+    lines = two("registry", "history").stdout.decode().splitlines()
+    assert re.split(r" {2,}", lines[0]) == [
+        "WHEN", "WHO", "WHAT", "MODEL", "ALIAS", "BEFORE", "NOTE",
+    ]  # fmt: skip
+    assert re.search(r"promote +tiny@2 +production +tiny@1 +logits now$", lines[-1])
+
+
+def test_a_rollback_to_damaged_weights_is_refused_and_names_the_file(home: Birdcli) -> None:
+    (weights,) = (home.home / "registry" / "models" / "tiny" / "1").rglob("variables.data-*")
+    data = bytearray(weights.read_bytes())
+    data[len(data) // 2] ^= 1
+    weights.write_bytes(data)
+    done = home.inline("registry", "rollback")
+    assert done.code == 3
+    assert f"error[{ErrorCode.MODEL_SHA256_MISMATCH}]" in done.stderr
+    assert weights.name in done.stderr
+
+
+def test_an_edited_alias_classifies_nothing(home: Birdcli, pictures: Path) -> None:
+    manifest = home.home / "registry" / "manifest.json"
+    manifest.write_text(
+        manifest.read_text().replace('"production": "tiny@2"', '"production": "tiny@1"')
+    )
+    done = home("classify", pictures)
+    assert (done.code, done.stdout) == (3, b"")
+    assert f"error[{ErrorCode.MODEL_HISTORY_MISMATCH}]" in done.stderr
+    listed = home("registry", "list")
+    assert listed.code == 0
+    assert "warning: the alias 'production'" in listed.stderr
+
+
+def test_removing_and_pruning_free_the_disk(home: Birdcli) -> None:
+    refused = home.inline("registry", "remove", "tiny@2")
+    assert f"error[{ErrorCode.MODEL_IN_USE}]" in refused.stderr
+    dry = home.inline("registry", "prune", "--dry-run")
+    assert (dry.code, dry.stdout) == (0, b"")
+    assert "kept tiny@1: production needs it" in dry.stderr
+    gone = home.inline("registry", "remove", "production", "--note", "retired")
+    assert "tiny@2 is still installed" in gone.stderr
+    pruned = home.inline("registry", "prune")
+    removed = pruned.stdout.decode().splitlines()
+    assert [line[:15] for line in sorted(removed)] == ["removed tiny@1 ", "removed tiny@2 "]
+    assert list((home.home / "registry" / "models").iterdir()) == []
+    states = {
+        row["model"]: row["state"]
+        for row in json.loads(home.inline("registry", "list", "--json").stdout)
+    }
+    assert states == {"aiy-birds-v1@1": "declared", "imagenet-birds@1": "declared"}
+
+
+def test_a_version_moves_to_another_machine_and_works_there(
+    two: Birdcli, tmp_path: Path, pictures: Path
+) -> None:
+    archive = tmp_path / "tiny.tar.gz"
+    assert two.inline("registry", "export", "tiny@1", str(archive)).code == 0
+    there = Birdcli(tmp_path / "there")
+    done = there("registry", "import", archive, "--sha256", sha256_of_file(archive))
+    assert done.code == 0, done.stderr
+    here, moved = (
+        json.loads(run.inline("registry", "show", "tiny@1", "--json").stdout)
+        for run in (two, there)
+    )
+    assert moved["digest"] == here["digest"]
+    assert moved["provenance"] == here["provenance"] == {"run": "17", "team": "birds"}
+    assert (moved["state"], moved["aliases"]) == ("validated", [])
+    assert there("classify", "-m", "tiny", pictures).code == 0
+
+
+def test_the_same_version_exports_to_the_same_bytes(two: Birdcli, tmp_path: Path) -> None:
+    archives = [tmp_path / name for name in ("a.tar.gz", "b.tar.gz")]
+    for archive in archives:
+        assert two.inline("registry", "export", "tiny@1", str(archive)).code == 0
+    assert archives[0].read_bytes() == archives[1].read_bytes()
+
+
+def test_a_machine_without_tensorflow_imports_and_verifies(two: Birdcli, tmp_path: Path) -> None:
+    archive = tmp_path / "tiny.tar.gz"
+    assert two.inline("registry", "export", "tiny@1", str(archive)).code == 0
+    there = Birdcli(tmp_path / "there")
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-c", NO_TENSORFLOW, *arguments],
+            env=there.environment, cwd=REPOSITORY, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+
+    done = run("registry", "import", str(archive))
+    assert done.returncode == 0, done.stderr
+    assert "not validated here: TensorFlow is not installed" in done.stderr
+    assert run("registry", "verify", "--digests-only").returncode == 0
+    refused = run("registry", "promote", "tiny@1")
+    assert refused.returncode == 3
+    assert f"error[{ErrorCode.MODEL_RUNTIME_MISSING}]" in refused.stderr
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "foreign", "digest", "missing"])
+def test_a_damaged_or_foreign_archive_is_refused_and_leaves_nothing(
+    two: Birdcli, tmp_path: Path, damage: str
+) -> None:
+    archive = tmp_path / "tiny.tar.gz"
+    assert two.inline("registry", "export", "tiny@1", str(archive)).code == 0
+    data, arguments = bytearray(archive.read_bytes()), []
+    match damage:
+        case "flip":
+            data[len(data) // 2] ^= 1
+        case "cut":
+            data = data[: len(data) // 2]
+        case "foreign":
+            data = bytearray(b"not an archive")
+        case "digest":
+            arguments = ["--sha256", "0" * 64]
+    archive.write_bytes(data)
+    if damage == "missing":
+        archive.unlink()
+    there = Birdcli(tmp_path / "there")
+    done = there.inline("registry", "import", str(archive), *arguments)
+    assert done.code == 3, done.stderr
+    assert "Traceback" not in done.stderr
+    assert list((there.home / "registry" / "models").iterdir()) == []
+    assert not (there.home / "registry" / "manifest.json").exists()
+
+
+def _drop_the_right_to_ignore_permissions() -> None:
+    """Makes root obey the permissions of files, as any other user has to, from the next exec on."""
+    ctypes.CDLL(None).prctl(24, 1, 0, 0, 0)  # PR_CAPBSET_DROP, CAP_DAC_OVERRIDE
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="permissions of Linux")
+def test_a_home_that_can_only_be_read_still_classifies(
+    home: Birdcli, known: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "out.jsonl"
+    for path in [home.home, *home.home.rglob("*")]:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "birdcli", *arguments],
+            env=home.environment, cwd=REPOSITORY, capture_output=True, text=True, check=False,
+            preexec_fn=_drop_the_right_to_ignore_permissions,
+        )  # fmt: skip
+
+    try:
+        done = run("classify", "--no-cache", str(known), "-o", str(output))
+        changed = run("registry", "remove", "production")
+    finally:
+        for path in [home.home, *home.home.rglob("*")]:
+            path.chmod(0o755 if path.is_dir() else 0o644)
+    assert done.returncode == 0, done.stderr
+    assert len(output.read_text().splitlines()) == 5
+    assert changed.returncode == 3
+    assert f"error[{ErrorCode.MODEL_UNWRITABLE}]" in changed.stderr
+    assert os.access(home.home, os.W_OK)

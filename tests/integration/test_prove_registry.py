@@ -1,0 +1,61 @@
+"""The proof of the registry, a twentieth of it; its full result is docs/registry-proof.md."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+import pytest
+
+from scripts.prove_registry import measure, placeholder_changes, prove_damage, prove_faults
+from scripts.registry_proof import faults
+from scripts.registry_proof.fault_hook import Fault
+from scripts.registry_proof.races import race
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pytest_mock import MockerFixture
+
+
+def test_a_registry_survives_kills_and_full_disks_at_any_step(tmp_path: Path) -> None:
+    part = prove_faults(placeholder_changes(tmp_path), share=20, rng=random.Random())
+    assert part.problems == ()
+
+
+def test_eight_processes_at_once_lose_no_change() -> None:
+    assert race(8, 2) == []
+
+
+def test_damage_of_any_file_is_refused_or_without_consequence() -> None:
+    assert prove_damage(per_file=20).problems == ()
+
+
+def test_a_hundred_versions_are_listed() -> None:
+    assert measure(runs=1).problems == ()
+
+
+def test_a_broken_registry_would_be_found(tmp_path: Path, mocker: MockerFixture) -> None:
+    """What the proof calls a problem: a state that is neither the old one nor the new one."""
+    change = next(c for c in placeholder_changes(tmp_path) if c.name == "remove alias")
+    before, after = faults.read_state(change.home), faults.state_after(change)
+    assert before != after
+    mocker.patch.object(faults, "read_state", return_value=("another state",))
+    point = faults.strike(change, 3, Fault.KILL, before, after)
+    assert "neither" in point.problem
+
+
+def test_litter_would_be_found(tmp_path: Path) -> None:
+    change = placeholder_changes(tmp_path)[0]
+    (change.home / "registry" / "models" / "birds" / "left").mkdir()
+    (change.home / "registry" / "models" / "birds" / "left" / "over").touch()
+    assert faults.find_litter(change.home) == ["registry/models/birds/left/over"]
+
+
+@pytest.mark.parametrize("fault", list(Fault))
+def test_a_strike_beyond_the_last_step_is_reported(tmp_path: Path, fault: Fault) -> None:
+    change = next(c for c in placeholder_changes(tmp_path) if c.name == "add evidence")
+    before, after = faults.read_state(change.home), faults.state_after(change)
+    point = faults.strike(change, 10_000, fault, before, after)
+    assert point.survived
+    assert ("not killed" in point.problem) is (fault is Fault.KILL)
