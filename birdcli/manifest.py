@@ -14,7 +14,7 @@ from birdcli.errors import ErrorCode, ModelError
 from birdcli.hashing import sha256_of_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
 SCHEMA = 1
 _LARGEST = 4096
@@ -233,6 +233,13 @@ class ModelVersion(_Entry, frozen=True, kw_only=True, omit_defaults=True):
         """Returns this version with one proof more, replacing one of the same circumstances."""
         kept = tuple(old for old in self.evidence if not old.same_circumstances(evidence))
         return msgspec.structs.replace(self, evidence=(*kept, evidence))
+
+    def without_evidence(self, *, host: str, libraries: Mapping[str, str]) -> ModelVersion:
+        """Returns this version without the proofs of one kind of host."""
+        kept = tuple(
+            old for old in self.evidence if (old.host, old.libraries) != (host, dict(libraries))
+        )
+        return msgspec.structs.replace(self, evidence=kept)
 
 
 class HistoryMark(_Entry, frozen=True, kw_only=True):

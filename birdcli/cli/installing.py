@@ -84,3 +84,13 @@ def prove(registry: Registry, version: ModelVersion) -> Evidence:
     )
     verify_against_shipped(classifier, version, labels)
     return make_evidence(classifier, report)
+
+
+def withdraw(registry: Registry, version: ModelVersion) -> None:
+    """Takes back what this kind of host has proven of a version that it no longer reproduces."""
+    from birdcli.host import cpu_features, library_versions
+    from birdcli.models.libraries import ANSWERING_LIBRARIES
+
+    registry.withdraw_evidence(
+        version.id, host=cpu_features(), libraries=library_versions(*ANSWERING_LIBRARIES)
+    )

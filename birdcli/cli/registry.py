@@ -196,7 +196,7 @@ def verify(
     ] = False,
 ) -> None:
     """Hash every byte and reproduce the golden outputs; all installed versions by default."""
-    from birdcli.cli.installing import print_line, prove
+    from birdcli.cli.installing import print_line, prove, withdraw
     from birdcli.streams import protected_streams
 
     registry = open_registry()
@@ -214,6 +214,8 @@ def verify(
                     registry.add_evidence(version.id, evidence)
                     found += f"; golden outputs reproduced within {evidence.deviation:.3f} nat"
             except ModelError as err:
+                if err.code is ErrorCode.MODEL_GOLDEN_MISMATCH:
+                    withdraw(registry, version)
                 failures.append(err)
                 found = f"{err.code}: {err.message}"
             print_line(streams.people, f"{version.id}: {found}")

@@ -18,7 +18,7 @@ from birdcli.registry.reader import RegistryReader
 from birdcli.registry.staging import folder_name, remove_tree, staged_folder, sweep
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from birdcli.manifest import Evidence, Manifest, ModelVersion
@@ -162,6 +162,14 @@ class Registry(RegistryReader):
             if version is not None:
                 proven = version.with_evidence(evidence)
                 self._files.commit(snapshot, snapshot.manifest.with_version(proven), [])
+
+    def withdraw_evidence(self, model_id: str, *, host: str, libraries: Mapping[str, str]) -> None:
+        """Takes back the proofs of a kind of host that no longer reproduces the golden outputs."""
+        with self._locked() as snapshot:
+            version = snapshot.manifest.version(model_id)
+            if version is not None:
+                doubted = version.without_evidence(host=host, libraries=libraries)
+                self._files.commit(snapshot, snapshot.manifest.with_version(doubted), [])
 
     def promote(
         self, model_id: str, evidence: Evidence, *, alias: str, note: str, who: str

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
 from birdcli.errors import ErrorCode, ModelError
@@ -164,6 +165,15 @@ def test_a_shipped_version_with_another_label_map_is_refused(registry: Registry)
     with refused(ErrorCode.MODEL_MANIFEST_INVALID) as caught:
         install(registry, "aiy-birds-v1", "1")
     assert "ships with birdcli" in caught.value.message
+
+
+def test_a_proof_is_withdrawn_for_one_kind_of_host(registry: Registry) -> None:
+    other = msgspec.structs.replace(EVIDENCE, host="aarch64")
+    for evidence in (EVIDENCE, other):
+        registry.add_evidence("birds@1", evidence)
+    registry.withdraw_evidence("birds@1", host=EVIDENCE.host, libraries=EVIDENCE.libraries)
+    registry.withdraw_evidence("birds@404", host=EVIDENCE.host, libraries={})
+    assert registry.resolve("birds@1").evidence == (other,)
 
 
 def test_what_an_alias_points_to_cannot_be_removed(registry: Registry) -> None:
