@@ -79,9 +79,9 @@ def mlflow_server(python: Path, folder: Path) -> Iterator[str]:
         port = unused.getsockname()[1]
     address = f"http://127.0.0.1:{port}"
     command = [
-        *(python, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)),
+        *(str(python), "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)),
         *("--workers", "1", "--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}"),
-        *("--artifacts-destination", folder / "artifacts"),
+        *("--artifacts-destination", str(folder / "artifacts")),
     ]
     with (folder / "server.log").open("wb") as log:
         # A session of its own: the server starts workers, which have to end with it.
