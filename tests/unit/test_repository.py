@@ -38,8 +38,11 @@ OWNERS = {
         *("fetch.py", "http_get.py", "http_faults.py", "resolver.py", "models/download.py"),
     ),
     "diskcache": ("cache.py", "plain_disk.py"),
-    "filelock": ("registry.py",),
-    "msgspec": ("manifest.py", "registry.py", "models/install.py", "cli/listing.py"),
+    "filelock": ("registry.py", "models/partial_folder.py"),
+    "msgspec": (
+        *("manifest.py", "registry.py", "models/install.py", "models/partials.py"),
+        *("cli/listing.py",),
+    ),
     "numpy": (
         *("batching.py", "classifier.py", "decode.py", "pipeline.py", "preprocess.py"),
         *("models/*", "backends/*"),
