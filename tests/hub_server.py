@@ -59,6 +59,8 @@ class Answer(Enum):
     """A login page, with status 200."""
     LOOP = auto()
     """A redirect to itself."""
+    MOVED = auto()
+    """A redirect to `moved_to`."""
     NOT_FOUND = auto()
     SERVER_ERROR = auto()
     RATE_LIMITED = auto()
@@ -84,6 +86,7 @@ class HubServer:
         archive: What the storage holds.
         validators: Headers by which a changed archive can be told; with them the storage answers
             with ranges.
+        moved_to: Where `Answer.MOVED` leads.
     """
 
     def __init__(
@@ -107,6 +110,7 @@ class HubServer:
         self.requests: list[SeenRequest] = []
         self.archive = archive
         self.validators = {} if etag is None else {"ETag": etag}
+        self.moved_to = ""
         self._script = list(script)
         self._token = token
         self._files = dict(files or {})
@@ -221,6 +225,8 @@ class HubServer:
                 return web.Response(text="<html>Sign in</html>", content_type="text/html")
             case Answer.LOOP:
                 return web.Response(status=307, headers={"Location": request.raw_path})
+            case Answer.MOVED:
+                return web.Response(status=302, headers={"Location": self.moved_to})
             case Answer.NOT_FOUND:
                 return web.Response(status=404)
             case Answer.SERVER_ERROR:
