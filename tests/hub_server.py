@@ -48,6 +48,8 @@ class Answer(Enum):
     """The range without its last byte."""
     LONG = auto()
     """The range, with a byte more than the header promises."""
+    LACKING = auto()
+    """The range, with a byte less than the header promises, ended as if it were whole."""
     ANONYMOUS = auto()
     """The range, without a validator."""
     CODED = auto()
@@ -257,8 +259,9 @@ class HubServer:
             if answer is Answer.CODED:
                 headers["Content-Encoding"] = "gzip"
         status = 200 if start is None else 206
-        if answer is Answer.LONG:
-            return await self._stream(request, headers, body + b"x", status)
+        if answer in {Answer.LONG, Answer.LACKING}:
+            body = body + b"x" if answer is Answer.LONG else body[:-1]
+            return await self._stream(request, headers, body, status)
         headers["Content-Length"] = str(len(body))
         if answer not in {Answer.CUT, Answer.STALL}:
             return await self._stream(request, headers, body, status)

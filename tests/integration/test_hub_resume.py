@@ -199,6 +199,13 @@ def test_more_bytes_than_announced_are_refused_and_not_kept(download: Downloads)
     assert download.kept() == []
 
 
+def test_fewer_bytes_than_announced_are_a_cut(download: Downloads) -> None:
+    script = [Answer.CUT, Answer.LACKING, Answer.ARCHIVE]
+    with HubServer(OLD, script=script, etag='"1"') as hub:
+        assert download(hub.url) == OLD
+        assert hub.ranges == [None, rest(), rest(len(OLD) - 1)]
+
+
 def test_the_size_limit_holds_over_the_sum(download: Downloads) -> None:
     with HubServer(OLD, script=[Answer.CUT, Answer.ARCHIVE], etag='"1"') as hub:
         download.breaks_off(hub)

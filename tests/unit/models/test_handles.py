@@ -1,10 +1,18 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from birdcli.errors import ErrorCode, ModelError
+from birdcli.manifest import LabelsSpec, Manifest, ModelFormat, ModelVersion
 from birdcli.models.handles import resolve_handle
-from birdcli.registry import load_builtin_manifest
+from birdcli.models.install import InstallTools, SourceOverrides, install
+from birdcli.registry import Registry, load_builtin_manifest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
 
 TFHUB = "https://tfhub.dev/google/aiy/vision/classifier/birds_V1/1"
 API = "https://www.kaggle.com/api/v1/models/google/aiy"
@@ -97,6 +105,33 @@ def test_a_malformed_kaggle_handle_is_refused_with_the_form(handle: str) -> None
     assert caught.value.code == ErrorCode.MODEL_SOURCE_UNREADABLE
     assert "kaggle:OWNER/MODEL/FRAMEWORK/VARIATION/VERSION" in caught.value.message
     assert caught.value.message.isprintable()
+
+
+@pytest.mark.parametrize("declared", [True, False])
+def test_an_installation_downloads_from_what_a_handle_stands_for(
+    declared: bool, tmp_path: Path
+) -> None:
+    asked: list[str] = []
+
+    def download(sources: Sequence[str], _destination: Path) -> str:
+        asked[:] = sources
+        raise ModelError(ErrorCode.MODEL_DOWNLOAD_FAILED, "enough")
+
+    handle = "kaggle:google/aiy/TensorFlow1/vision-classifier-birds-v1/1"
+    version = ModelVersion(
+        name="birds",
+        version="1",
+        format=ModelFormat.TF1_HUB,
+        sources=(handle, TFHUB) if declared else (),
+        labels=LabelsSpec(path="labels.csv"),
+    )
+    overrides = SourceOverrides() if declared else SourceOverrides(model=handle)
+    tools = InstallTools(
+        download=download, say=asked.append, warn=asked.append, who="ann", threads=1
+    )
+    with pytest.raises(ModelError, match="enough"):
+        install(Registry(tmp_path, Manifest()), version, overrides, tools)
+    assert asked == ([BIRDS, f"{TFHUB}?tf-hub-format=compressed"] if declared else [BIRDS])
 
 
 def test_resolving_twice_changes_nothing() -> None:
