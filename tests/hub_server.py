@@ -88,6 +88,7 @@ class HubServer:
         archive: What the storage holds.
         validators: Headers by which a changed archive can be told; with them the storage answers
             with ranges.
+        script: What the storage does next, request by request; the last one stays.
         moved_to: Where `Answer.MOVED` leads.
     """
 
@@ -113,7 +114,7 @@ class HubServer:
         self.archive = archive
         self.validators = {} if etag is None else {"ETag": etag}
         self.moved_to = ""
-        self._script = list(script)
+        self.script = list(script)
         self._token = token
         self._files = dict(files or {})
         self._ports: list[int] = []
@@ -217,7 +218,7 @@ class HubServer:
             return web.Response(
                 status=403, text="<Error><Code>SignatureDoesNotMatch</Code></Error>"
             )
-        answer = self._script.pop(0) if len(self._script) > 1 else self._script[0]
+        answer = self.script.pop(0) if len(self.script) > 1 else self.script[0]
         match answer:
             case Answer.CHUNKED:
                 return await self._stream(request, self.validators, self.archive)
