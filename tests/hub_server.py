@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import re
 import threading
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -37,11 +38,31 @@ class Answer(Enum):
     """Half the bytes that the header promises."""
     STALL = auto()
     """Half the bytes, then silence."""
+    WHOLE = auto()
+    """All bytes, whatever range was asked for."""
+    CURRENT = auto()
+    """The range of what there is now, whatever `If-Range` says."""
+    EARLIER = auto()
+    """A range that starts a byte before the one that was asked for."""
+    SHORT = auto()
+    """The range without its last byte."""
+    LONG = auto()
+    """The range, with a byte more than the header promises."""
+    LACKING = auto()
+    """The range, with a byte less than the header promises, ended as if it were whole."""
+    ANONYMOUS = auto()
+    """The range, without a validator."""
+    CODED = auto()
+    """The range, said to be gzip-coded."""
+    NO_RANGE = auto()
+    """416, if a range is asked for."""
     EMPTY = auto()
     HTML = auto()
     """A login page, with status 200."""
     LOOP = auto()
     """A redirect to itself."""
+    MOVED = auto()
+    """A redirect to `moved_to`."""
     NOT_FOUND = auto()
     SERVER_ERROR = auto()
     RATE_LIMITED = auto()
@@ -64,6 +85,11 @@ class HubServer:
 
     Attributes:
         requests: Every request so far, in order.
+        archive: What the storage holds.
+        validators: Headers by which a changed archive can be told; with them the storage answers
+            with ranges.
+        script: What the storage does next, request by request; the last one stays.
+        moved_to: Where `Answer.MOVED` leads.
     """
 
     def __init__(
@@ -73,6 +99,7 @@ class HubServer:
         script: Sequence[Answer] = (Answer.ARCHIVE,),
         token: tuple[str, str] | None = None,
         files: Mapping[str, bytes] | None = None,
+        etag: str | None = None,
     ) -> None:
         """Prepares the hub.
 
@@ -81,10 +108,13 @@ class HubServer:
             script: What the storage does, request by request; the last one stays.
             token: User name and key that the Kaggle part demands (403 without), or None.
             files: Other files by path, such as a label map.
+            etag: Validator of the archive, or None.
         """
         self.requests: list[SeenRequest] = []
-        self._archive = archive
-        self._script = list(script)
+        self.archive = archive
+        self.validators = {} if etag is None else {"ETag": etag}
+        self.moved_to = ""
+        self.script = list(script)
         self._token = token
         self._files = dict(files or {})
         self._ports: list[int] = []
@@ -112,6 +142,11 @@ class HubServer:
     def paths(self) -> list[str]:
         """The paths that were asked for, in order."""
         return [seen.path for seen in self.requests]
+
+    @property
+    def ranges(self) -> list[str | None]:
+        """The ranges that the storage was asked for, in order."""
+        return [seen.headers.get("Range") for seen in self.requests if seen.path == STORAGE_PATH]
 
     def __enter__(self) -> HubServer:
         self._thread.start()
@@ -183,38 +218,73 @@ class HubServer:
             return web.Response(
                 status=403, text="<Error><Code>SignatureDoesNotMatch</Code></Error>"
             )
-        answer = self._script.pop(0) if len(self._script) > 1 else self._script[0]
+        answer = self.script.pop(0) if len(self.script) > 1 else self.script[0]
         match answer:
-            case Answer.ARCHIVE:
-                return web.Response(body=self._archive, content_type="application/x-gzip")
             case Answer.CHUNKED:
-                return await self._stream(request, {}, self._archive)
-            case Answer.CUT | Answer.STALL:
-                length = {"Content-Length": str(len(self._archive))}
-                half = self._archive[: len(self._archive) // 2]
-                response = await self._stream(request, length, half)
-                if answer is Answer.STALL:
-                    await self._stop.wait()
-                if request.transport is not None:
-                    request.transport.close()
-                return response
+                return await self._stream(request, self.validators, self.archive)
             case Answer.EMPTY:
                 return web.Response(body=b"", content_type="application/x-gzip")
             case Answer.HTML:
                 return web.Response(text="<html>Sign in</html>", content_type="text/html")
             case Answer.LOOP:
                 return web.Response(status=307, headers={"Location": request.raw_path})
+            case Answer.MOVED:
+                return web.Response(status=302, headers={"Location": self.moved_to})
             case Answer.NOT_FOUND:
                 return web.Response(status=404)
             case Answer.SERVER_ERROR:
                 return web.Response(status=500)
             case Answer.RATE_LIMITED:
                 return web.Response(status=429, headers={"Retry-After": "7"})
+        return await self._answer_with_bytes(request, answer)
+
+    async def _answer_with_bytes(
+        self, request: web.BaseRequest, answer: Answer
+    ) -> web.StreamResponse:
+        start = self._range_start(request, answer)
+        headers = dict(self.validators)
+        if start is not None and (answer is Answer.NO_RANGE or start >= len(self.archive)):
+            return web.Response(
+                status=416, headers={"Content-Range": f"bytes */{len(self.archive)}"}
+            )
+        if answer is Answer.EARLIER and start is not None:
+            start -= 1
+        body = self.archive[start:]
+        if answer is Answer.SHORT:
+            body = body[:-1]
+        if start is not None:
+            last = start + len(body) - 1
+            headers["Content-Range"] = f"bytes {start}-{last}/{len(self.archive)}"
+            if answer is Answer.ANONYMOUS:
+                headers.pop("ETag")
+            if answer is Answer.CODED:
+                headers["Content-Encoding"] = "gzip"
+        status = 200 if start is None else 206
+        if answer in {Answer.LONG, Answer.LACKING}:
+            body = body + b"x" if answer is Answer.LONG else body[:-1]
+            return await self._stream(request, headers, body, status)
+        headers["Content-Length"] = str(len(body))
+        if answer not in {Answer.CUT, Answer.STALL}:
+            return await self._stream(request, headers, body, status)
+        response = await self._stream(request, headers, body[: len(body) // 2], status)
+        if answer is Answer.STALL:
+            await self._stop.wait()
+        if request.transport is not None:
+            request.transport.close()
+        return response
+
+    def _range_start(self, request: web.BaseRequest, answer: Answer) -> int | None:
+        """Where the answer is to start; None for the whole archive."""
+        asked = re.fullmatch(r"bytes=(\d+)-", request.headers.get("Range", ""))
+        if asked is None or not self.validators or answer is Answer.WHOLE:
+            return None
+        same = request.headers.get("If-Range") in self.validators.values()
+        return int(asked[1]) if same or answer is Answer.CURRENT else None
 
     async def _stream(
-        self, request: web.BaseRequest, headers: Mapping[str, str], body: bytes
+        self, request: web.BaseRequest, headers: Mapping[str, str], body: bytes, status: int = 200
     ) -> web.StreamResponse:
-        response = web.StreamResponse(headers=headers)
+        response = web.StreamResponse(status=status, headers=headers)
         await response.prepare(request)
         await response.write(body)
         return response

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from birdcli.cli.installing import install_tools, print_line
+from birdcli.cli.installing import install_tools, partials_folder, print_line
 from birdcli.errors import ErrorCode, ModelError
 from birdcli.registry import PRODUCTION
 
@@ -55,8 +55,9 @@ def _installed(registry: Registry, reference: str, people: IO[str]) -> ModelVers
     version = registry.resolve(reference)
     if version.installed:
         return version
+    tools = install_tools(people, name=version.id, partials=partials_folder(registry))
     try:
-        return install(registry, version, SourceOverrides(), install_tools(people, name=version.id))
+        return install(registry, version, SourceOverrides(), tools)
     except ModelError as err:
         if err.code is not ErrorCode.MODEL_DOWNLOAD_FAILED:
             raise

@@ -19,8 +19,14 @@ if TYPE_CHECKING:
     from birdcli.registry import Registry
 
 
-def install_tools(people: IO[str], *, name: str) -> InstallTools:
-    """Returns what an installation of `name` needs, with messages for people on `people`."""
+def install_tools(people: IO[str], *, name: str, partials: Path | None = None) -> InstallTools:
+    """Returns what an installation needs.
+
+    Args:
+        people: Where to say what is happening.
+        name: The model.
+        partials: Where to keep downloads that break off; None keeps none.
+    """
     from birdcli.models.install import InstallTools
 
     def download(sources: Sequence[str], destination: Path) -> str:
@@ -30,6 +36,7 @@ def install_tools(people: IO[str], *, name: str) -> InstallTools:
         return download_first(
             sources,
             destination,
+            partials=partials,
             name=name,
             credentials=load_credentials(
                 netrc=os.environ.get("NETRC"),
@@ -45,6 +52,11 @@ def install_tools(people: IO[str], *, name: str) -> InstallTools:
         who=user_name(),
         threads=usable_cpus(),
     )
+
+
+def partials_folder(registry: Registry) -> Path:
+    """Returns where a registry keeps downloads that broke off."""
+    return registry.folder / "downloads"
 
 
 def print_line(people: IO[str], text: str) -> None:

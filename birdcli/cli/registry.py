@@ -80,7 +80,7 @@ def pull(
     names: NamesFrom = None,
 ) -> None:
     """Install a declared version from its own sources, or from a copy."""
-    from birdcli.cli.installing import damage, install_tools, print_line
+    from birdcli.cli.installing import damage, install_tools, partials_folder, print_line
     from birdcli.models.install import SourceOverrides, install
     from birdcli.streams import protected_streams
 
@@ -99,7 +99,8 @@ def pull(
             if declared is not None:  # what was pinned for names that were missing till now
                 version = version.with_names(declared.names)
         overrides = SourceOverrides(model=source, labels=labels, names=names)
-        install(registry, version, overrides, install_tools(streams.people, name=version.id))
+        tools = install_tools(streams.people, name=version.id, partials=partials_folder(registry))
+        install(registry, version, overrides, tools)
         print_line(streams.people, f"{version.id} is installed and works on this machine.")
         if not registry.load().aliases_of(version.id):
             print_line(streams.people, f"  next: birdcli registry promote {version.id}")
@@ -143,7 +144,7 @@ def add(
     ] = None,
 ) -> None:
     """Register a new version from a folder, a .tar.gz or .zip file, or a URL."""
-    from birdcli.cli.installing import install_tools, print_line
+    from birdcli.cli.installing import install_tools, partials_folder, print_line
     from birdcli.models.install import SourceOverrides, install
     from birdcli.streams import protected_streams
 
@@ -179,7 +180,8 @@ def add(
         )
     with protected_streams() as streams:
         overrides = SourceOverrides(model=source, labels=labels, names=names, sha256=sha256)
-        install(registry, version, overrides, install_tools(streams.people, name=model))
+        tools = install_tools(streams.people, name=model, partials=partials_folder(registry))
+        install(registry, version, overrides, tools)
         print_line(streams.people, f"{model} is installed and works on this machine.")
         print_line(streams.people, f"  next: birdcli registry promote {model}")
 

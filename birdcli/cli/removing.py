@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from typing import Annotated
 
 import typer
 
 from birdcli.cli.context import open_registry, print_people, reports_errors, say, user_name
 from birdcli.cli.options import option
+
+_FORGOTTEN_S = 7 * 24 * 3600.0
 
 Note = Annotated[str, option(help="Why, for the history.")]
 
@@ -37,8 +40,12 @@ def prune(
 ) -> None:
     """Remove every version that no alias points to or could be rolled back to.
 
-    A version that was never promoted is such a one; so is what interrupted downloads have left.
+    A version that was never promoted is such a one. Downloads that nobody has continued for a week
+    go as well.
     """
+    from birdcli.cli.installing import partials_folder
+    from birdcli.models.partial_folder import sweep_partials
+
     registry = open_registry()
     plan = registry.plan_prune()
     sizes = {version.id: registry.disk_bytes(version) for version in plan.removed}
@@ -50,4 +57,6 @@ def prune(
     for model_id, aliases in plan.kept.items():
         print_people(f"kept {model_id}: {', '.join(aliases)} needs it")
     freed = sum(sizes.get(version.id, 0) for version in plan.removed)
+    if not dry_run:
+        freed += sweep_partials(partials_folder(registry), _FORGOTTEN_S, time.time())
     print_people(f"{freed / 1e6:,.1f} MB {'would be' if dry_run else 'are'} free again")

@@ -15,6 +15,7 @@ from birdcli.labels import check_class_count
 from birdcli.manifest import FileEntry, LabelsSpec, ModelFormat, NamesSpec, OutputKind
 from birdcli.models.archive import find_model_root, unpack_archive
 from birdcli.models.golden import encode_golden, make_golden, run_probes
+from birdcli.models.handles import resolve_handle
 from birdcli.models.load import (
     GOLDEN_FILE,
     MODULE_FOLDER,
@@ -122,7 +123,8 @@ def _place_module(
         export_imagenet_birds(module)
         return
     unpacked = staged / "unpacked"
-    sources = [overrides.model] if overrides.model else list(version.sources)
+    named = [overrides.model] if overrides.model else version.sources
+    sources = [resolve_handle(source) for source in named]
     if not sources:
         raise ModelError(
             ErrorCode.MODEL_SOURCE_UNREADABLE, f"{version.id} has no source to be pulled from"

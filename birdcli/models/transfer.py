@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -35,6 +36,9 @@ class DownloadSettings:
         max_bytes: Largest file.
         retries: Further attempts per source after the first.
         max_redirects: Longest chain of redirects.
+        unpack_factor: Free space demanded on top of the file, in lengths of the file: an archive
+            of float32 weights unpacks to little more than its own length, and the prepared graph
+            takes as much again. Archives of 8-bit weights need up to 7.
     """
 
     connect_timeout_s: float = 5.0
@@ -43,6 +47,7 @@ class DownloadSettings:
     max_bytes: int = 2_000_000_000
     retries: int = 2
     max_redirects: int = 10
+    unpack_factor: float = 3.0
 
 
 class TransferError(Exception):
@@ -154,6 +159,30 @@ def check_size(count: int, max_bytes: int) -> None:
     """
     if count > max_bytes:
         raise TransferError(f"The file is larger than {max_bytes:,} bytes")
+
+
+def check_space(length: int, count: int, free_bytes: int, unpack_factor: float) -> None:
+    """Raises unless the rest of a file fits on the disk together with what it unpacks to.
+
+    Args:
+        length: Of the whole file, bytes.
+        count: How much of it is there.
+        free_bytes: What the disk has left.
+        unpack_factor: As in `DownloadSettings`.
+
+    Raises:
+        ModelError: ``model.unwritable`` with both numbers.
+    """
+    needed = length - count + math.ceil(length * unpack_factor)
+    if free_bytes < needed:
+        raise ModelError(
+            ErrorCode.MODEL_UNWRITABLE,
+            f"the disk has {free_bytes / 1e6:,.1f} MB left; downloading and unpacking the model "
+            f"needs {needed / 1e6:,.1f} MB",
+            hint="Free some space, or set BIRDCLI_HOME to a folder on a larger disk.",
+            needed_bytes=needed,
+            free_bytes=free_bytes,
+        )
 
 
 def pause_before_retry_s(failure: TransferError, attempt: int) -> float:

@@ -117,6 +117,11 @@ def test_an_installed_version_is_not_pulled_again(birdcli: Birdcli) -> None:
         (("registry", "add", "tiny", "x", "--labels", "y"), 2, ErrorCode.USAGE_BAD_FLAG),
         (("registry", "add", "Tiny@1", "x", "--labels", "y"), 3, ErrorCode.MODEL_MANIFEST_INVALID),
         (
+            ("registry", "add", "t@1", "kaggle:google/aiy", "--labels", "y"),
+            3,
+            ErrorCode.MODEL_SOURCE_UNREADABLE,
+        ),
+        (
             ("registry", "add", "t@1", "/no/x", "--labels", "y"),
             3,
             ErrorCode.MODEL_SOURCE_UNREADABLE,

@@ -114,12 +114,17 @@ def test_removing_and_pruning_free_the_disk(home: Birdcli) -> None:
     dry = home.inline("registry", "prune", "--dry-run")
     assert (dry.code, dry.stdout) == (0, b"")
     assert "kept tiny@1: production needs it" in dry.stderr
+    forgotten = home.home / "registry" / "downloads" / f"{'0' * 64}.part"
+    forgotten.parent.mkdir(exist_ok=True)
+    forgotten.write_bytes(b"half")
+    os.utime(forgotten, (0, 0))
     gone = home.inline("registry", "remove", "production", "--note", "retired")
     assert "tiny@2 is still installed" in gone.stderr
     pruned = home.inline("registry", "prune")
     removed = pruned.stdout.decode().splitlines()
     assert [line[:15] for line in sorted(removed)] == ["removed tiny@1 ", "removed tiny@2 "]
     assert list((home.home / "registry" / "models").iterdir()) == []
+    assert not forgotten.exists()
     states = {
         row["model"]: row["state"]
         for row in json.loads(home.inline("registry", "list", "--json").stdout)

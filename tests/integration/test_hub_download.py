@@ -393,30 +393,28 @@ def test_a_dead_proxy_is_unreachable(
     assert dict(error.details)["unreachable"] is True
 
 
+@pytest.mark.parametrize("keeps", [False, True])
 @pytest.mark.parametrize("step", ["write", "fsync", "truncate"])
 def test_a_full_disk_is_told_and_not_taken_for_the_network(
-    step: str, tmp_path: Path, mocker: MockerFixture, pauses: Pauses
+    step: str, keeps: bool, tmp_path: Path, mocker: MockerFixture, pauses: Pauses
 ) -> None:
     full = OSError(errno.ENOSPC, "No space left on device")
     if step == "fsync":
         mocker.patch("os.fsync", side_effect=full)
     else:
-        real = os.fdopen
 
-        def fdopen(descriptor: int, mode: str) -> Any:
-            file = real(descriptor, mode)
-            wrapper = mocker.MagicMock(wraps=file)
-            wrapper.__enter__.return_value = wrapper
-            wrapper.__exit__.side_effect = lambda *_: file.close()
-            getattr(wrapper, step).side_effect = full
-            return wrapper
+        def fail(*_: object) -> None:
+            raise full
 
-        mocker.patch("os.fdopen", fdopen)
-    with HubServer(ARCHIVE) as hub, pytest.raises(ModelError) as caught:
-        download_first([hub.url], tmp_path / "model", sleep=pauses)
+        mocker.patch("io.FileIO", type("FullFile", (io.FileIO,), {step: fail}))
+    partials = tmp_path / "partials"
+    with HubServer(ARCHIVE, etag='"1"') as hub, pytest.raises(ModelError) as caught:
+        download_first(
+            [hub.url], tmp_path / "model", partials=partials if keeps else None, sleep=pauses
+        )
     assert caught.value.code == ErrorCode.MODEL_UNWRITABLE
     assert "No space left on device" in caught.value.message
-    assert list(tmp_path.iterdir()) == []
+    assert [path for path in tmp_path.rglob("*") if path != partials] == []
     assert pauses.slept_s == []
 
 

@@ -38,11 +38,12 @@ OWNERS = {
         *("fetch.py", "http_get.py", "http_faults.py", "resolver.py", "models/download.py"),
     ),
     "diskcache": ("cache.py", "plain_disk.py"),
-    "filelock": ("registry/registry.py", "registry/staging.py"),
+    "filelock": ("registry/registry.py", "registry/staging.py", "models/partial_folder.py"),
     "msgspec": (
         "manifest.py",
         "registry/history.py",
         "models/install.py",
+        "models/partials.py",
         "cli/listing.py",
         "cli/history_rows.py",
     ),

@@ -4,12 +4,13 @@ import pytest
 from multidict import CIMultiDict
 from yarl import URL
 
-from birdcli.errors import ErrorCode
+from birdcli.errors import ErrorCode, ModelError
 from birdcli.models.transfer import (
     DownloadSettings,
     TransferError,
     check_answer,
     check_size,
+    check_space,
     download_error,
     may_retry,
     next_hop,
@@ -98,6 +99,20 @@ def test_a_file_that_is_announced_too_large_fails() -> None:
 
 def test_the_limit_itself_is_allowed() -> None:
     check_size(1000, 1000)
+
+
+@pytest.mark.parametrize(("count", "needed"), [(0, 400), (60, 340), (100, 300)])
+def test_the_bytes_to_come_and_what_they_unpack_to_have_to_fit(count: int, needed: int) -> None:
+    check_space(100, count, needed, unpack_factor=3.0)
+    with pytest.raises(ModelError) as caught:
+        check_space(100, count, needed - 1, unpack_factor=3.0)
+    assert caught.value.code == ErrorCode.MODEL_UNWRITABLE
+    assert dict(caught.value.details) == {"needed_bytes": needed, "free_bytes": needed - 1}
+
+
+def test_a_full_disk_is_told_in_numbers() -> None:
+    with pytest.raises(ModelError, match=r"has 12\.0 MB left.* needs 8,000\.0 MB"):
+        check_space(2_000_000_000, 0, 12_000_000, unpack_factor=3.0)
 
 
 @pytest.mark.parametrize("kind", ["text/html", "Text/HTML; charset=utf-8", "application/xhtml+xml"])
