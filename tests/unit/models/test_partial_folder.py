@@ -97,10 +97,9 @@ def test_without_a_folder_nothing_is_kept(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_folder_and_files_are_private(broken_off: Path) -> None:
+def test_the_folder_and_the_bytes_in_it_are_private(broken_off: Path) -> None:
     assert stat.S_IMODE(broken_off.stat().st_mode) == 0o700
-    for suffix in ("part", "json"):
-        assert stat.S_IMODE((broken_off / f"{KEY}.{suffix}").stat().st_mode) == 0o600
+    assert stat.S_IMODE((broken_off / f"{KEY}.part").stat().st_mode) == 0o600
 
 
 def test_a_whole_file_lacks_its_last_byte(folder: Path) -> None:
