@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from birdcli.cli.comparing import compare
 from birdcli.cli.context import open_registry, reports_errors, say, user_name
 from birdcli.cli.options import option
 from birdcli.errors import ErrorCode, ModelError, UsageError
@@ -24,6 +25,7 @@ from birdcli.registry import load_builtin_manifest
 app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="Install, check and promote models."
 )
+app.command("compare")(compare)
 
 ModelId = Annotated[str, typer.Argument(metavar="NAME@VERSION", show_default=False)]
 Json = Annotated[bool, option("--json", help="Print JSON.")]

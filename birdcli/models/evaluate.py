@@ -21,8 +21,9 @@ from birdcli.settings import FetchSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from pathlib import Path
 
-    from birdcli.evaluation import Answer, Graded
+    from birdcli.evaluation import Answer
     from birdcli.items import RgbImage
     from birdcli.labelled_photos import PhotoList
     from birdcli.labels import LabelSet
@@ -107,26 +108,46 @@ def _classify_batch(
     return answers
 
 
-def answer_files(
-    registry: Registry, version: ModelVersion, paths: Iterable[str], *, threads: int
-) -> tuple[LabelSet, tuple[Answer, ...]]:
-    """Returns the class names of an installed version, and its answers to files, in order.
+def ask_models(
+    registry: Registry,
+    versions: Sequence[ModelVersion],
+    paths: Sequence[str],
+    *,
+    threads: int,
+    say: Callable[[str], None],
+) -> list[tuple[LabelSet, tuple[Answer, ...]]]:
+    """Shows the same photos to installed versions, one after the other.
 
-    Every byte of the version is hashed first, and it has to reproduce its golden outputs. It is
-    computed as `classify` does by default.
+    Every byte of all of them is hashed before the first one is loaded, and each has to reproduce
+    its golden outputs. They compute as `classify` does by default.
 
     Args:
-        registry: Where the version is.
-        version: The version.
-        paths: Files.
+        registry: Where the versions are.
+        versions: Which ones.
+        paths: The photos.
         threads: CPUs to use.
+        say: Takes what is being done, for people.
+
+    Returns:
+        The class names of each version, with its answers in the order of the photos.
 
     Raises:
         ModelError: ``model.not_installed``, ``model.sha256_mismatch``, ``model.golden_mismatch`` or
-            why it cannot be loaded.
+            why a version cannot be loaded.
     """
-    registry.verify_files(version)
-    folder = registry.version_folder(version)
+    for version in versions:
+        registry.verify_files(version)
+    found = []
+    for version in versions:
+        say(f"showing {len(paths):,} photos to {version.id}")
+        found.append(_ask_model(registry.version_folder(version), version, paths, threads))
+    return found
+
+
+def _ask_model(
+    folder: Path, version: ModelVersion, paths: Sequence[str], threads: int
+) -> tuple[LabelSet, tuple[Answer, ...]]:
+    """A function of its own, so that a model is gone before the next one is loaded."""
     labels = load_labels(folder, version)
     classifier, _ = load_classifier(
         folder, version, labels, precision=Precision.FLOAT32, threads=threads
@@ -144,32 +165,29 @@ def run_evaluation(
     threads: int,
     say: Callable[[str], None],
 ) -> EvaluationRun:
-    """Shows the same photos to a candidate and to the model before it, one after the other.
+    """Shows labelled photos to a candidate and to the model it would follow.
 
     Args:
         registry: Where both are.
         candidate: An installed version.
-        production: Another one, or None.
+        production: Another one, the same one, or None.
         photos: What to show them.
         threads: CPUs to use.
-        say: Takes a line for people on what is happening.
+        say: Takes what is being done, for people.
 
     Raises:
-        ModelError: See `answer_files`; nothing is loaded before every byte of both is verified.
+        ModelError: See `ask_models`.
     """
     versions = [version for version in (candidate, production) if version is not None]
-    for version in versions:
-        registry.verify_files(version)
-
-    def graded(version: ModelVersion) -> Graded:
-        say(f"showing {len(photos.photos):,} photos to {version.id}")
-        labels, answers = answer_files(
-            registry, version, (photo.path for photo in photos.photos), threads=threads
+    paths = [photo.path for photo in photos.photos]
+    graded = [
+        grade(version.id, labels, photos, answers)
+        for version, (labels, answers) in zip(
+            versions, ask_models(registry, versions, paths, threads=threads, say=say), strict=True
         )
-        return grade(version.id, labels, photos, answers)
-
+    ]
     return EvaluationRun(
         photos=photos,
-        candidate=graded(candidate),
-        production=None if production is None else graded(production),
+        candidate=graded[0],
+        production=None if production is None else graded[1],
     )
