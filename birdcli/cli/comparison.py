@@ -167,8 +167,8 @@ def _evaluation_fields(before: Graded, after: Graded) -> JsonValue:
     for name, best in (("top1", 1), ("top3", TOP_K)):
         lost, won = changed_sides(before, after, best=best)
         fields[name] = {
-            "lost": list[JsonValue](lost),
-            "won": list[JsonValue](won),
+            "lost": [*lost],
+            "won": [*won],
             "mcnemar_p": mcnemar_p(len(lost), len(won)),
         }
     return fields
@@ -176,8 +176,8 @@ def _evaluation_fields(before: Graded, after: Graded) -> JsonValue:
 
 def _graded_fields(graded: Graded) -> JsonValue:
     found = graded.evaluation
-    return dataclasses.asdict(found) | {
-        "top1_interval": list[JsonValue](wilson_interval(found.top1, found.photos)),
-        "top3_interval": list[JsonValue](wilson_interval(found.top3, found.photos)),
-        "unknown_species": list[JsonValue](graded.unknown),
-    }
+    fields: dict[str, JsonValue] = dataclasses.asdict(found)
+    fields["top1_interval"] = [*wilson_interval(found.top1, found.photos)]
+    fields["top3_interval"] = [*wilson_interval(found.top3, found.photos)]
+    fields["unknown_species"] = [*graded.unknown]
+    return fields
