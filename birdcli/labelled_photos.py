@@ -93,8 +93,10 @@ def _iter_photos(rows: Iterator[Row | BrokenRow], path: Path) -> Iterator[Labell
             raise _bad_row(path, row.line, row.reason)
         if any(cell.strip() for cell in row.cells[len(names) :]):
             # a comma in a name that is not quoted would put half of it into the next column
-            reason = f"has {len(row.cells)} cells, the header {len(names)}: quote a cell with a "
-            raise _bad_row(path, row.line, f"{reason}{'comma' if path.suffix != '.tsv' else 'tab'}")
+            reason = (
+                f"has {len(row.cells)} cells, the header {len(names)}: quote what holds a comma"
+            )
+            raise _bad_row(path, row.line, reason)
         source, species = (
             row.cells[at].strip(string.whitespace) if at < len(row.cells) else ""
             for at in (path_at, species_at)

@@ -123,7 +123,7 @@ def _change_lines(photos: PhotoList, before: Graded, after: Graded, width: int) 
             f"top-1: {len(lost):,} lost, {len(won):,} won, p = "
             f"{_p(mcnemar_p(len(lost), len(won)))}; top-{TOP_K}: {len(lost_3):,} lost, "
             f"{len(won_3):,} won, p = {_p(mcnemar_p(len(lost_3), len(won_3)))}. p is how often "
-            "chance alone makes a difference of this size (McNemar's exact test).",
+            "chance alone makes a difference this large (McNemar's exact test).",
             width,
         ),
     ]

@@ -66,7 +66,7 @@ def test_the_report_at_80_columns() -> None:
         "birds@1  top-3  4 of 5  80.0%    37.6-96.4%",
         "",
         "top-1: 2 lost, 1 won, p = 1.000; top-3: 0 lost, 0 won, p = 1.000. p is how often",
-        "chance alone makes a difference of this size (McNemar's exact test).",
+        "chance alone makes a difference this large (McNemar's exact test).",
         "",
         "2 photos right with birds@1, wrong with birds@2 (top-1):",
         "  IMG_1.jpg  Corvus corax                not Eurasian Magpie  83.1%",
