@@ -79,6 +79,7 @@ def comparison_text(comparison: Comparison, console: Console, *, everything: boo
     Args:
         comparison: The answers.
         console: Of stdout; on a terminal no line is wider than that, elsewhere no answer is cut.
+            Characters that its encoding lacks become `?`.
         everything: Whether to show unchanged answers as well.
     """
     width = console.width if console.is_terminal else _PIPE_WIDTH
@@ -90,7 +91,7 @@ def comparison_text(comparison: Comparison, console: Console, *, everything: boo
         lines += failure_lines(comparison.sources, comparison.answers, width=width)
     else:
         lines += ["", *evaluation_lines(comparison.evaluation, width=width)]
-    return "\n".join(lines)
+    return "\n".join(lines).encode(console.encoding, "replace").decode(console.encoding)
 
 
 def comparison_fields(comparison: Comparison) -> dict[str, JsonValue]:

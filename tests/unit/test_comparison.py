@@ -131,6 +131,13 @@ def test_names_of_files_are_neither_markup_nor_obeyed(*, terminal: bool) -> None
     assert "\x1b[31m" not in text
 
 
+def test_characters_that_stdout_lacks_are_replaced() -> None:
+    ascii_console = Console(file=io.TextIOWrapper(io.BytesIO(), encoding="ascii"), width=80)
+    text = comparison_text(comparison("a.jpg", "鳥.jpg"), ascii_console, everything=False)
+    assert "?.jpg" in text
+    assert text.isascii()
+
+
 def test_an_evaluation_follows_the_summary() -> None:
     text = comparison_text(labelled(), console(), everything=False)
     assert "\n\nbirds@2 against birds@1 on 3 photos\n" in text
