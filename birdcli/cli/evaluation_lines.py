@@ -120,9 +120,9 @@ def _change_lines(photos: PhotoList, before: Graded, after: Graded, width: int) 
     lines = [
         "",
         *textwrap.wrap(
-            f"top-1: {len(lost):,} lost, {len(won):,} won, p = "
+            f"top-1: {len(lost):,} lost, {len(won):,} won, "
             f"{_p(mcnemar_p(len(lost), len(won)))}; top-{TOP_K}: {len(lost_3):,} lost, "
-            f"{len(won_3):,} won, p = {_p(mcnemar_p(len(lost_3), len(won_3)))}. p is how often "
+            f"{len(won_3):,} won, {_p(mcnemar_p(len(lost_3), len(won_3)))}. p is how often "
             "chance alone makes a difference this large (McNemar's exact test).",
             width,
         ),
@@ -152,7 +152,7 @@ def _wrong_rows(
             (
                 visible_source(photo.source),
                 visible_text(photo.species),
-                f"not {answer_name(answer)}" if isinstance(answer, tuple) else answer_name(answer),
+                f"said {answer_name(answer)}" if isinstance(answer, tuple) else answer_name(answer),
                 answer_score(answer),
             )
         )
@@ -185,4 +185,4 @@ def _listed(heading: str, rows: Sequence[Sequence[str]], total: int, width: int)
 
 
 def _p(value: float) -> str:
-    return f"{value:.3f}" if value >= 0.001 else "below 0.001"
+    return f"p = {value:.3f}" if value >= 0.001 else "p < 0.001"

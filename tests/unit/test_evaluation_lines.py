@@ -69,11 +69,11 @@ def test_the_report_at_80_columns() -> None:
         "chance alone makes a difference this large (McNemar's exact test).",
         "",
         "2 photos right with birds@1, wrong with birds@2 (top-1):",
-        "  IMG_1.jpg  Corvus corax                not Eurasian Magpie  83.1%",
-        "  IMG_2.jpg  Stelgidopteryx serripennis  not Eurasian Magpie  83.1%",
+        "  IMG_1.jpg  Corvus corax                said Eurasian Magpie  83.1%",
+        "  IMG_2.jpg  Stelgidopteryx serripennis  said Eurasian Magpie  83.1%",
         "",
         "1 photo wrong with birds@1, right with birds@2 (top-1):",
-        "  IMG_3.jpg  Stelgidopteryx serripennis  not Eurasian Magpie  83.1%",
+        "  IMG_3.jpg  Stelgidopteryx serripennis  said Eurasian Magpie  83.1%",
         "",
         "1 photo gave no answer; that counts as wrong:",
         r"  IMG_4.jpg  decode.corrupt  the JPEG file is \x1b[31mdamaged",
@@ -115,7 +115,7 @@ def test_ten_changed_photos_are_shown_and_the_others_counted() -> None:
 
 def test_a_difference_that_chance_hardly_makes_has_a_small_p() -> None:
     lines = evaluation_lines(run_of([0] * 13, [0] * 13, [1] * 13), width=200)
-    assert any("top-1: 13 lost, 0 won, p = below 0.001;" in line for line in lines)
+    assert any("top-1: 13 lost, 0 won, p < 0.001;" in line for line in lines)
 
 
 def test_a_photo_that_lost_its_answer_shows_the_code() -> None:
