@@ -23,6 +23,7 @@ class ErrorCode(StrEnum):
     MODEL_SHA256_MISMATCH = "model.sha256_mismatch"
     MODEL_LABELS_INVALID = "model.labels_invalid"
     MODEL_GOLDEN_MISMATCH = "model.golden_mismatch"
+    MODEL_EVAL_BELOW = "model.eval_below"
     MODEL_ARCHIVE_UNSAFE = "model.archive_unsafe"
     MODEL_UNSAFE_OP = "model.unsafe_op"
     MODEL_SOURCE_UNREADABLE = "model.source_unreadable"

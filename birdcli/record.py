@@ -96,15 +96,15 @@ def record_of(outcome: Outcome, run: str) -> dict[str, JsonValue]:
         "index": ref.index,
     }
     if ref.id is not None:
-        record["id"] = _without_surrogates(ref.id)
+        record["id"] = without_surrogates(ref.id)
     source = masked_source(ref.source)
-    record["input"] = _without_surrogates(source)
+    record["input"] = without_surrogates(source)
     if (raw := _bytes_not_utf8(source)) is not None:
         record["input_b64"] = base64.b64encode(raw).decode("ascii")
     if isinstance(outcome, Classified):
         record["status"] = "ok"
         record["predictions"] = [
-            _prediction(rank, prediction)
+            prediction_fields(rank, prediction)
             for rank, prediction in enumerate(outcome.predictions, start=1)
         ]
         record["model"] = outcome.model
@@ -114,7 +114,7 @@ def record_of(outcome: Outcome, run: str) -> dict[str, JsonValue]:
         record["batch_size"] = outcome.batch_size
     else:
         record["status"] = "error"
-        record["error"] = _error(outcome.error)
+        record["error"] = error_fields(outcome.error)
     record["timings_ms"] = _timings_ms(outcome)
     return record
 
@@ -138,13 +138,14 @@ def load_record_schema() -> dict[str, JsonValue]:
     return schema
 
 
-def _prediction(rank: int, prediction: Prediction) -> JsonValue:
+def prediction_fields(rank: int, prediction: Prediction) -> JsonValue:
+    """Returns a guess as it stands in a record."""
     name = prediction.common_name
     return {
         "rank": rank,
         "class_id": prediction.class_id,
-        "label": _without_surrogates(prediction.label),
-        "common_name": None if name is None else _without_surrogates(name),
+        "label": without_surrogates(prediction.label),
+        "common_name": None if name is None else without_surrogates(name),
         "score": round(prediction.score, 6),
     }
 
@@ -159,7 +160,8 @@ def _image(image: ImageInfo) -> JsonValue:
     }
 
 
-def _error(error: ErrorInfo) -> JsonValue:
+def error_fields(error: ErrorInfo) -> JsonValue:
+    """Returns a failure as it stands in a record."""
     fields: dict[str, JsonValue] = {
         "code": error.code.value,
         "stage": error.stage,
@@ -201,7 +203,8 @@ def _escape(match: re.Match[str]) -> str:
     return match[0].encode("unicode_escape").decode("ascii")
 
 
-def _without_surrogates(text: str) -> str:
+def without_surrogates(text: str) -> str:
+    r"""Returns text that UTF-8 can say; a byte that was none becomes `\xff`."""
     return text if text.isascii() else _SURROGATES.sub(_escape, text)
 
 

@@ -144,7 +144,7 @@ def outcome_row(outcome: Outcome, layout: Layout) -> Text:
     row.append_text(_best_guess(best, layout.bird))
     row.append(_GAP).append(_percent(best.score), style=_score_style(best))
     for guess in outcome.predictions[1 : layout.guesses + 1]:
-        name = cut(_name(guess), layout.guess - _SCORE_WIDTH - 1)
+        name = cut(guess_name(guess), layout.guess - _SCORE_WIDTH - 1)
         row.append(_GAP)
         row.append(_padded(name, layout.guess - _SCORE_WIDTH), style="dim")
         row.append(_percent(guess.score), style="dim")
@@ -159,7 +159,7 @@ def doubt_rows(outcome: Outcome, layout: Layout) -> tuple[Text, ...]:
     best, *others = outcome.predictions
     if best.score >= _UNSURE or not others:
         return ()
-    names = ", ".join(f"{_name(guess)} {guess.score:.1%}" for guess in others)
+    names = ", ".join(f"{guess_name(guess)} {guess.score:.1%}" for guess in others)
     indent = " " * (layout.picture + len(_GAP))
     return (Text(indent).append(cut(f"or {names}", layout.failure), style="dim"),)
 
@@ -197,7 +197,7 @@ def cut(text: str, width: int) -> str:
 
 
 def _best_guess(guess: Prediction, width: int) -> Text:
-    name = cut(_name(guess), width)
+    name = cut(guess_name(guess), width)
     text = Text()
     text.append(name, style="" if guess.label == BACKGROUND_LABEL else "bold")
     room = width - cell_len(name) - len(_GAP)
@@ -220,7 +220,8 @@ def _failure(error: ErrorInfo, width: int) -> Text:
     return text
 
 
-def _name(guess: Prediction) -> str:
+def guess_name(guess: Prediction) -> str:
+    """Returns what people call a guess: the English name, or the label; one line."""
     if guess.label == BACKGROUND_LABEL:
         return "no bird"
     return visible_text(guess.common_name or guess.label)

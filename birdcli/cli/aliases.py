@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from birdcli.cli.context import open_registry, reports_errors, say, user_name
 from birdcli.cli.options import option
 from birdcli.registry import PRODUCTION
+
+if TYPE_CHECKING:
+    from birdcli.evaluation import Evaluation
 
 Alias = Annotated[str, option(help="Which alias to move.")]
 Note = Annotated[str, option(help="Why, for the history.")]
@@ -21,17 +25,46 @@ def promote(
     *,
     alias: Alias = PRODUCTION,
     note: Note = "",
+    photos: Annotated[
+        Path | None,
+        option(
+            "--eval",
+            metavar="PHOTOS.csv",
+            help="Labelled photos (path, species) on which it may not be below production.",
+        ),
+    ] = None,
+    tolerance: Annotated[
+        float, option(help="How much it may be below, as a share of the photos.")
+    ] = 0.0,
 ) -> None:
     """Point an alias to a version, after proving it on this machine."""
+    from birdcli.cli.evaluating import evaluate_for_promotion
     from birdcli.cli.installing import print_line, prove
+    from birdcli.evaluation import allowed_losses
+    from birdcli.labelled_photos import load_photos
     from birdcli.streams import protected_streams
 
     registry = open_registry()
     registry.check_alias(alias)
     version = registry.resolve(model)
+    # Mistakes in what was given are told before minutes of work.
+    allowed_losses(tolerance, 1)
+    listed = None if photos is None else load_photos(photos)
     with protected_streams() as streams:
         evidence = prove(registry, version)
-        previous = registry.promote(version.id, evidence, alias=alias, note=note, who=user_name())
+        evaluations: tuple[Evaluation, ...] = ()
+        if listed is not None:
+            evaluations = evaluate_for_promotion(
+                registry, version, listed, tolerance=tolerance, people=streams.people
+            )
+        previous = registry.promote(
+            version.id,
+            evidence,
+            alias=alias,
+            note=note,
+            who=user_name(),
+            evaluations=evaluations,
+        )
         before = f" (before: {previous})" if previous else ""
         print_line(streams.people, f"{alias} is now {version.id}{before}")
 

@@ -40,6 +40,15 @@ def _printable(text: str) -> str:
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
+def _note(row: Row) -> str:
+    """The note, and how the photos of `promote --eval` were named."""
+    told = [str(row["note"])] if row["note"] else []
+    evaluations = row["evaluations"]
+    if isinstance(evaluations, list):
+        told += [f"{it['model']}: {it['top1']} of {it['photos']} right" for it in evaluations]
+    return "; ".join(told)
+
+
 def history_cells(rows: Iterable[Row]) -> list[list[str]]:
     """Returns the rows of `history_rows` as the cells of a table of `HISTORY_COLUMNS`."""
     return [
@@ -52,7 +61,7 @@ def history_cells(rows: Iterable[Row]) -> list[list[str]]:
                 row["model"],
                 row["alias"],
                 row["from"],
-                row["note"],
+                _note(row),
             )
         ]
         for row in rows

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from birdcli.cli import aliases, bundles, removing
+from birdcli.cli import aliases, bundles, comparing, removing
 from birdcli.cli.context import open_registry, print_people, reports_errors, say
 from birdcli.cli.options import option
 from birdcli.errors import ErrorCode, ModelError, UsageError
@@ -240,6 +240,7 @@ def _parse_provenance(pairs: list[str]) -> dict[str, str]:
 
 
 app.command()(aliases.promote)
+app.command()(comparing.compare)
 app.command()(aliases.rollback)
 app.command()(aliases.history)
 app.command()(removing.remove)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from birdcli.errors import ErrorCode, ModelError
-from birdcli.manifest import Evidence  # noqa: TC001 - msgspec reads annotations at run time
+from birdcli.evaluation import Evaluation  # noqa: TC001 - msgspec reads annotations at run time
+from birdcli.manifest import Evidence  # noqa: TC001 - likewise
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -38,6 +39,8 @@ class HistoryEntry(msgspec.Struct, frozen=True, kw_only=True, rename={"source": 
         source: What the alias pointed to before (`from` in JSON).
         note: Why, in the user's words.
         evidence: The proof that a promotion or rollback rests on.
+        evaluations: How often it was right on labelled photos, and the model before it, if a
+            promotion was made to depend on that.
     """
 
     at: str
@@ -49,6 +52,11 @@ class HistoryEntry(msgspec.Struct, frozen=True, kw_only=True, rename={"source": 
     source: str | None = None
     note: str = ""
     evidence: Evidence | None = None
+    evaluations: tuple[Evaluation, ...] = ()
+
+    def of(self, digest: str) -> HistoryEntry:
+        """Returns this entry about a version with this digest."""
+        return msgspec.structs.replace(self, digest=digest)
 
 
 def parse_history(data: bytes) -> tuple[HistoryEntry, ...]:

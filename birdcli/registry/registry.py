@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
+    from birdcli.evaluation import Evaluation
     from birdcli.manifest import Evidence, Manifest, ModelVersion
     from birdcli.registry.plans import PrunePlan
     from birdcli.registry.state_files import Snapshot
@@ -172,7 +173,14 @@ class Registry(RegistryReader):
                 self._files.commit(snapshot, snapshot.manifest.with_version(doubted), [])
 
     def promote(
-        self, model_id: str, evidence: Evidence, *, alias: str, note: str, who: str
+        self,
+        model_id: str,
+        evidence: Evidence,
+        *,
+        alias: str,
+        note: str,
+        who: str,
+        evaluations: tuple[Evaluation, ...] = (),
     ) -> str | None:
         """Points an alias to a version that has just been proven on this host.
 
@@ -182,6 +190,7 @@ class Registry(RegistryReader):
             alias: Which alias to move.
             note: Why, in the user's words.
             who: The user's name.
+            evaluations: How often it was right on labelled photos, and the model in production.
 
         Returns:
             What the alias pointed to before, or None if it was not set.
@@ -192,9 +201,19 @@ class Registry(RegistryReader):
         """
         self.check_alias(alias)
         with self._locked() as snapshot:
-            entry = self._move_alias(
-                snapshot, Action.PROMOTE, alias, model_id, evidence, note=note, who=who
+            targets = alias_targets(snapshot.history).get(alias, ())
+            entry = HistoryEntry(
+                at=self._timestamp(),
+                who=who,
+                action=Action.PROMOTE,
+                model=model_id,
+                alias=alias,
+                source=targets[-1] if targets else None,
+                note=note,
+                evidence=evidence,
+                evaluations=evaluations,
             )
+            self._move_alias(snapshot, entry, evidence)
         return entry.source
 
     def rollback(
@@ -223,43 +242,33 @@ class Registry(RegistryReader):
                     f"another process has just moved {alias!r}",
                     hint="Look at `birdcli registry history`, then try again.",
                 )
-            entry = self._move_alias(
-                snapshot, Action.ROLLBACK, alias, model_id, evidence, note=note, who=who
+            left = snapshot.manifest.aliases.get(alias)
+            entry = HistoryEntry(
+                at=self._timestamp(),
+                who=who,
+                action=Action.ROLLBACK,
+                model=model_id,
+                alias=alias,
+                source=left,
+                note=note,
+                evidence=evidence,
             )
-        return entry.source
+            self._move_alias(snapshot, entry, evidence)
+        return left
 
-    def _move_alias(
-        self,
-        snapshot: Snapshot,
-        action: Action,
-        alias: str,
-        model_id: str,
-        evidence: Evidence,
-        *,
-        note: str,
-        who: str,
-    ) -> HistoryEntry:
-        version = snapshot.manifest.version(model_id)
+    def _move_alias(self, snapshot: Snapshot, entry: HistoryEntry, evidence: Evidence) -> None:
+        version = snapshot.manifest.version(entry.model)
         if version is None:
             raise ModelError(
-                ErrorCode.MODEL_NOT_INSTALLED, f"{model_id} is not installed", model=model_id
+                ErrorCode.MODEL_NOT_INSTALLED, f"{entry.model} is not installed", model=entry.model
             )
         self._verify(version, snapshot)
-        targets = alias_targets(snapshot.history).get(alias, ())
-        entry = HistoryEntry(
-            at=self._timestamp(),
-            who=who,
-            action=action,
-            model=model_id,
-            digest=version.digest,
-            alias=alias,
-            source=targets[-1] if targets else None,
-            note=note,
-            evidence=evidence,
+        manifest = snapshot.manifest.with_version(version.with_evidence(evidence))
+        self._files.commit(
+            snapshot,
+            manifest.with_alias(entry.alias or "", entry.model),
+            [entry.of(version.digest)],
         )
-        changed = snapshot.manifest.with_version(version.with_evidence(evidence))
-        self._files.commit(snapshot, changed.with_alias(alias, model_id), [entry])
-        return entry
 
     def remove_alias(self, alias: str, *, note: str, who: str) -> str:
         """Takes an alias away; the version it points to stays.
