@@ -15,7 +15,7 @@ import pytest
 
 from birdcli.errors import ErrorCode
 from birdcli.hashing import sha256_of_file
-from tests.e2e.conftest import REPOSITORY, Birdcli
+from tests.e2e.conftest import REPOSITORY, Birdcli, Finished
 from tests.tiny_model import SIZE, save_tiny_model
 
 if TYPE_CHECKING:
@@ -93,6 +93,41 @@ def test_a_rollback_to_damaged_weights_is_refused_and_names_the_file(home: Birdc
     assert done.code == 3
     assert f"error[{ErrorCode.MODEL_SHA256_MISMATCH}]" in done.stderr
     assert weights.name in done.stderr
+
+
+def test_labelled_photos_are_a_gate_and_stay_on_record(
+    home: Birdcli, first_run: Finished, tmp_path: Path
+) -> None:
+    rows = [(it["input"], it["predictions"][0]["label"]) for it in first_run.records]
+    listed = tmp_path / "photos.csv"
+    listed.write_text("path,species\n" + "".join(f"{path},{label}\n" for path, label in rows))
+    done = home("registry", "promote", "tiny@1", "--eval", listed, "--note", "as good")
+    assert done.code == 0, done.stderr
+    assert "tiny@1 is not below tiny@2" in done.stderr
+    last = json.loads(home.inline("registry", "history", "--json").stdout)[-1]
+    assert [(it["model"], it["top1"], it["photos"]) for it in last["evaluations"]] == [
+        ("tiny@1", 5, 5),
+        ("tiny@2", 5, 5),
+    ]
+    assert "as good; tiny@1: 5 of 5 right" in home.inline("registry", "history").stdout.decode()
+
+    listed.write_text("path,species\n" + "".join(f"{path},Pica pica\n" for path, _ in rows))
+    refused = home("registry", "promote", "tiny@2", "--eval", listed)
+    assert refused.code == 3
+    assert f"error[{ErrorCode.MODEL_EVAL_BELOW}]" in refused.stderr
+    (production,) = [
+        row["model"]
+        for row in json.loads(home.inline("registry", "list", "--json").stdout)
+        if "production" in row["aliases"]
+    ]
+    assert production == "tiny@1"
+
+
+@pytest.mark.parametrize("tolerance", ["-0.1", "1.5", "nan"])
+def test_a_tolerance_that_is_no_share_is_refused_at_once(home: Birdcli, tolerance: str) -> None:
+    done = home.inline("registry", "promote", "tiny@1", "--tolerance", tolerance)
+    assert done.code == 2
+    assert f"error[{ErrorCode.USAGE_BAD_FLAG}]" in done.stderr
 
 
 def test_an_edited_alias_classifies_nothing(home: Birdcli, pictures: Path) -> None:
