@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
+from birdcli.registry.history import Action
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
 
 Row: TypeAlias = dict[str, object]
 
-HISTORY_COLUMNS = ("When", "Who", "What", "Model", "Alias", "Before", "Note")
+HISTORY_COLUMNS = ("When (UTC)", "Who", "What", "Note")
 
 
 def _concerns(entry: HistoryEntry, reference: str) -> bool:
@@ -40,6 +42,15 @@ def _printable(text: str) -> str:
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
+def _what(row: Row) -> str:
+    """What was done, such as `promote production: birds@1 -> birds@2`."""
+    action, model, alias, before = row["action"], row["model"], row["alias"], row["from"]
+    if alias is None:
+        return f"{action} {model}"
+    after = None if action == Action.UNALIAS else model
+    return f"{action} {alias}: {' -> '.join(str(it) for it in (before, after) if it)}"
+
+
 def _note(row: Row) -> str:
     """The note, and how the photos of `promote --eval` were named."""
     told = [str(row["note"])] if row["note"] else []
@@ -53,14 +64,11 @@ def history_cells(rows: Iterable[Row]) -> list[list[str]]:
     """Returns the rows of `history_rows` as the cells of a table of `HISTORY_COLUMNS`."""
     return [
         [
-            _printable(str(cell or "-"))
+            _printable(cell)
             for cell in (
-                str(row["at"]).replace("+00:00", "Z"),
-                row["who"],
-                row["action"],
-                row["model"],
-                row["alias"],
-                row["from"],
+                str(row["at"])[:16].replace("T", " "),
+                str(row["who"]),
+                _what(row),
                 _note(row),
             )
         ]

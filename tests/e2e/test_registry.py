@@ -78,10 +78,9 @@ def test_a_rollback_proves_the_former_version_and_serves_it_again(home: Birdcli)
 
 def test_the_history_reads_well_at_a_glance(two: Birdcli) -> None:
     lines = two("registry", "history").stdout.decode().splitlines()
-    assert re.split(r" {2,}", lines[0]) == [
-        "WHEN", "WHO", "WHAT", "MODEL", "ALIAS", "BEFORE", "NOTE",
-    ]  # fmt: skip
-    assert re.search(r"promote +tiny@2 +production +tiny@1 +logits now$", lines[-1])
+    assert re.split(r" {2,}", lines[0]) == ["WHEN (UTC)", "WHO", "WHAT", "NOTE"]
+    assert re.search(r"  promote production: tiny@1 -> tiny@2  +logits now$", lines[-1])
+    assert re.match(r"20\d\d-\d\d-\d\d \d\d:\d\d  \S+ +install tiny@1$", lines[1])
 
 
 def test_a_rollback_to_damaged_weights_is_refused_and_names_the_file(home: Birdcli) -> None:
