@@ -31,10 +31,13 @@ COMPUTE_OPS: Final = frozenset({
     "Rsqrt", "ScaleAndTranslate", "Select", "SelectV2", "Selu", "Shape", "ShapeN", "Sigmoid",
     "Sign", "Sin", "Size", "Slice", "Softmax", "Softplus", "Softsign", "SpaceToBatchND",
     "SpaceToDepth", "Split", "SplitV", "Sqrt", "Square", "SquaredDifference", "Squeeze",
-    "StatefulPartitionedCall", "StatelessCase", "StatelessIf", "StatelessWhile", "StopGradient",
+    "StatefulPartitionedCall", "StatelessCase", "StatelessIf", "StopGradient",
     "StridedSlice", "Sub", "Sum", "Switch", "Tan", "Tanh", "Tile", "TopK", "TopKV2", "Transpose",
     "TruncateMod", "TruncatedNormal", "Unpack", "VarHandleOp", "VarIsInitializedOp", "Variable",
-    "VariableV2", "Where", "While", "Xdivy", "Xlogy", "ZerosLike",
+    "VariableV2", "Where", "Xdivy", "Xlogy", "ZerosLike",
+})
+_LOOPS: Final = frozenset({
+    "Enter", "LoopCond", "NextIteration", "ParallelFor", "RefEnter", "StatelessWhile", "While",
 })
 RESTORE_OPS: Final = COMPUTE_OPS | {"RestoreV2"}
 """Reading the variables from their files is TensorFlow's part of loading."""
@@ -63,10 +66,17 @@ def verify_ops(
     refused += sorted({op for op in restoring if op not in RESTORE_OPS})
     refused += sorted({op for op in saving if op not in SAVE_OPS})
     if refused:
-        raise ModelError(
-            ErrorCode.MODEL_UNSAFE_OP,
-            f"{model} holds the operation {refused[0]}, which is not on the list of operations "
-            "that only compute",
-            hint="A model is a program. Do not use this one unless you know who made it.",
-            op=refused[0],
-        )
+        op = refused[0]
+        if op in _LOOPS:
+            reason, hint = (
+                f"loops ({op}), and nothing tells whether a loop ends",
+                "Export it without the loop: tf.map_fn over the pictures of a batch, for one, is "
+                "not needed where the layers take whole batches.",
+            )
+        else:
+            reason, hint = (
+                f"holds the operation {op}, which is not on the list of operations that only "
+                "compute",
+                "A model is a program. Do not use this one unless you know who made it.",
+            )
+        raise ModelError(ErrorCode.MODEL_UNSAFE_OP, f"{model} {reason}", hint=hint, op=op)

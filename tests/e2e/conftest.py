@@ -17,7 +17,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from birdcli.cli.app import app
-from tests.tiny_model import SIZE, save_labels, save_tiny_model
+from tests.tiny_model import save_labels, save_tiny_model
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 PICTURES = ("a.png", "b.jpg", "c.JPG", "deep/d.png", "deep/e.webp")
@@ -118,7 +118,7 @@ def _make_home(folder: Path) -> None:
     added = run(
         *("registry", "add", "tiny@1", folder / "model"),
         *("--labels", folder / "labels.csv", "--names", folder / "names.txt"),
-        *("--input-size", str(SIZE), "--background-id", "11"),
+        *("--scale", "unit", "--background-id", "11"),
         *("--provenance", "run=17", "--provenance", "team=birds"),
     )
     assert added.code == 0, added.stderr

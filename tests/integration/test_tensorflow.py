@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from birdcli.backends import tensorflow as backend
+from birdcli.backends.tensorflow_runtime import configure_threads
 from birdcli.errors import ErrorCode, InferenceError, ModelError
 from birdcli.manifest import InputSpec, OutputKind, Scale
+from birdcli.models.outputs import detect_output
 from tests.tiny_model import CLASSES, SIZE, save_tiny_model
 
 if TYPE_CHECKING:
@@ -98,11 +100,11 @@ def test_levels_are_scaled_as_the_manifest_says(
 def test_logits_become_probabilities(tmp_path: Path, pixels: np.ndarray) -> None:
     folder = save_tiny_model(tmp_path / "model", logits=True)
     raw = backend.load_reference(folder, spec()).classify(pixels)
-    assert backend.detect_output(raw) is OutputKind.LOGITS
+    assert detect_output(raw, model="m", eight_bit=False) is OutputKind.LOGITS
     graph = spec(output=OutputKind.LOGITS)
     reference = backend.load_reference(folder, graph).classify(pixels)
     frozen = backend.load_frozen(backend.freeze(folder, graph), graph, CLASSES).classify(pixels)
-    assert backend.detect_output(reference) is OutputKind.PROBABILITIES
+    assert detect_output(reference, model="m", eight_bit=False) is OutputKind.PROBABILITIES
     np.testing.assert_allclose(frozen, reference, atol=1e-5)
 
 
@@ -169,7 +171,7 @@ def test_a_batch_of_another_size_is_an_inference_failure(tiny: Path) -> None:
 def test_without_tensorflow_the_error_says_what_to_do(mocker: MockerFixture) -> None:
     mocker.patch.dict("sys.modules", {"tensorflow": None})
     with pytest.raises(ModelError) as caught:
-        backend.configure_threads(1)
+        configure_threads(1)
     assert caught.value.code is ErrorCode.MODEL_RUNTIME_MISSING
 
 
