@@ -173,7 +173,7 @@ class ModelVersion(_Entry, frozen=True, kw_only=True, omit_defaults=True):
         licence: SPDX identifier or empty.
         limits: The model card's limits, in a sentence.
         provenance: Where this version came from, as key and value.
-        files: Files once installed; None means pinned on first pull.
+        files: Files, pinned in a declaration or once installed; None means pinned on first pull.
         golden: Expected outputs, made while installing.
         prepared: Graphs derived from `files`, faster to load.
         evidence: Which kinds of host reproduced the golden outputs.
@@ -204,7 +204,7 @@ class ModelVersion(_Entry, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def installed(self) -> bool:
         """Whether its bytes were on this machine when the manifest was written."""
-        return self.files is not None
+        return self.files is not None and self.golden is not None
 
     @property
     def digest(self) -> str:
