@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.tensorflow, pytest.mark.xdist_group("tensorflow")]
 
 NO_LITERT = importlib.util.find_spec("ai_edge_litert") is None
-CONV_2D, CUSTOM = 3, 32
+RESHAPE, CUSTOM = 22, 32
 SPECS = {
     "float32": InputSpec(height=SIZE, width=SIZE),
     "uint8": InputSpec(height=SIZE, width=SIZE, scale=Scale.NONE, dtype=InputType.UINT8),
@@ -219,10 +219,9 @@ def test_a_file_that_would_kill_its_process_is_refused(
 
     def unplug(model: Any) -> None:
         codes = [code.builtinCode for code in model.operatorCodes]
-        convolution = next(
-            op for op in model.subgraphs[0].operators if codes[op.opcodeIndex] == CONV_2D
-        )
-        convolution.inputs[1] = -1  # its weights
+        for operator in model.subgraphs[0].operators:
+            if codes[operator.opcodeIndex] == RESHAPE:
+                operator.inputs = [operator.inputs[0], -1]
 
     if damage == "cut":
         path.write_bytes(path.read_bytes()[:-4000])
