@@ -34,6 +34,7 @@ _COMPUTE_OPS: Final = frozenset({
 _REPACKING: Final = frozenset({"DEQUANTIZE", "QUANTIZE", "RESHAPE", "SQUEEZE"})
 # fmt: on
 _SOFTMAX_STEP: Final = 1 / 256
+_MOST_ENTRIES: Final = 100_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,9 +92,7 @@ def read_tflite(data: bytes, *, model: str) -> TfliteFacts:
 
 def _read(schema: Any, data: bytes, model: str) -> TfliteFacts:
     root = schema.Model.GetRootAs(data, 0)
-    # Counts are four bytes of the file: a flipped one must not send us round four billion times.
-    most = len(data) // 4
-    operations = _operation_names(schema, root, most)
+    operations = _operation_names(schema, root)
     _verify_operations(operations, model)
     graph = root.Subgraphs(0)
     if graph is None:
@@ -108,18 +107,25 @@ def _read(schema: Any, data: bytes, model: str) -> TfliteFacts:
     result = _tensor_facts(schema, output_tensor)
     return TfliteFacts(
         signature=Signature(name="", input=_tensor_facts(schema, input_tensor), output=result),
-        last_op=_last_operation(graph, operations, most),
+        last_op=_last_operation(graph, operations),
         eight_bit=result.dtype in ("int8", "uint8")
         and _scale_and_zero(output_tensor)[0] == _SOFTMAX_STEP,
         level_range=_level_range(schema, input_tensor),
     )
 
 
-def _operation_names(schema: Any, root: Any, most: int) -> list[str]:
+def _bounded(length: int) -> int:
+    """Returns the length of a list; a flipped bit must not send us round four billion times."""
+    if length > _MOST_ENTRIES:
+        raise ValueError(f"a list of {length} entries")
+    return length
+
+
+def _operation_names(schema: Any, root: Any) -> list[str]:
     """Returns the name of each operator code; custom ones by the name they go by."""
     names = {code: name for name, code in vars(schema.BuiltinOperator).items() if name.isupper()}
     operations = []
-    for index in range(min(root.OperatorCodesLength(), most)):
+    for index in range(_bounded(root.OperatorCodesLength())):
         code = root.OperatorCodes(index)
         builtin = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
         name = names.get(builtin, f"number {builtin}")
@@ -153,8 +159,10 @@ def _scale_and_zero(tensor: Any) -> tuple[float, int]:
 
 def _tensor_facts(schema: Any, tensor: Any) -> TensorFacts:
     types = {code: name.lower() for name, code in vars(schema.TensorType).items() if name.isupper()}
-    known = [tensor.Shape(axis) for axis in range(min(tensor.ShapeLength(), 8))]
-    signed = [tensor.ShapeSignature(axis) for axis in range(min(tensor.ShapeSignatureLength(), 8))]
+    known = [tensor.Shape(axis) for axis in range(_bounded(tensor.ShapeLength()))]
+    signed = [
+        tensor.ShapeSignature(axis) for axis in range(_bounded(tensor.ShapeSignatureLength()))
+    ]
     lengths = signed if len(signed) == len(known) else known
     return TensorFacts(
         name=(tensor.Name() or b"").decode(errors="replace"),
@@ -171,12 +179,12 @@ def _level_range(schema: Any, tensor: Any) -> tuple[float, float] | None:
     return scale * (lowest - zero), scale * (lowest + 255 - zero)
 
 
-def _last_operation(graph: Any, operations: list[str], most: int) -> str:
+def _last_operation(graph: Any, operations: list[str]) -> str:
     """Returns what makes the scores, whatever repacks them afterwards."""
     makers = {}
-    for index in range(min(graph.OperatorsLength(), most)):
+    for index in range(_bounded(graph.OperatorsLength())):
         operator = graph.Operators(index)
-        for position in range(min(operator.OutputsLength(), most)):
+        for position in range(_bounded(operator.OutputsLength())):
             makers[operator.Outputs(position)] = operator
     tensor, name = graph.Outputs(0), ""
     for _ in range(len(makers)):

@@ -17,6 +17,7 @@ _RANGE_HINT: Final = (
     "none: 0..255 (the model scales by itself, as Keras' EfficientNet, ConvNeXt and MobileNetV3 "
     "do). A wrong range gives wrong species with full confidence."
 )
+_USUAL_RANGES: Final = ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0), (-128.0, 127.0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,4 +108,27 @@ def _settle_scale(dtype: InputType, claimed: Scale | None, found: ModelFormat, m
         ErrorCode.USAGE_BAD_FLAG,
         f"{model} takes float32 pictures, and no model says in which range: --scale is required",
         hint=_RANGE_HINT,
+    )
+
+
+def doubt_levels(level_range: tuple[float, float] | None, *, model: str) -> str | None:
+    """Returns a warning where the levels of an integer input stand for unusual numbers, or None.
+
+    They are fed as they are, which is right if the levels 0 and 255 became the ends of the range
+    in training; with a mean and a deviation for each channel, for one, it is wrong.
+
+    Args:
+        level_range: What the levels 0 and 255 stand for, or None if nothing says it.
+        model: What to call the model.
+    """
+    if level_range is None:
+        return None
+    low, high = level_range
+    for usual_low, usual_high in _USUAL_RANGES:
+        slack = 0.05 * (usual_high - usual_low)
+        if abs(low - usual_low) <= slack and abs(high - usual_high) <= slack:
+            return None
+    return (
+        f"the levels 0 to 255 that {model} takes stand for {low:.3g} to {high:.3g}, not for 0..1, "
+        "-1..1 or 0..255: check its answers on photos before you promote it"
     )

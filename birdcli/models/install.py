@@ -166,7 +166,7 @@ def _finish(
 ) -> ModelVersion:
     version = _place_texts(pin_files(version, staged), overrides, staged, tools)
     tools.say(f"checking {version.id} on this machine")
-    version = prove_staged(version, staged, threads=tools.threads)
+    version = prove_staged(version, staged, threads=tools.threads, warn=tools.warn)
     registry.install(version, staged, who=tools.who)
     return version
 

@@ -10,6 +10,7 @@ from birdcli.errors import ErrorCode, ModelError
 from birdcli.hashing import sha256_of_file
 from birdcli.labels import check_class_count
 from birdcli.manifest import FileEntry, ModelFormat, OutputKind
+from birdcli.models.claims import doubt_levels
 from birdcli.models.golden import encode_golden, make_golden, run_probes
 from birdcli.models.load import (
     GOLDEN_FILE,
@@ -91,13 +92,16 @@ def pin_files(version: ModelVersion, staged: Path) -> ModelVersion:
     return msgspec.structs.replace(version, files=files)
 
 
-def prove_staged(version: ModelVersion, staged: Path, *, threads: int) -> ModelVersion:
+def prove_staged(
+    version: ModelVersion, staged: Path, *, threads: int, warn: Callable[[str], None]
+) -> ModelVersion:
     """Makes golden outputs and what the engine prepares, and proves that this host reproduces them.
 
     Args:
         version: The version, its files and labels pinned.
         staged: The folder with all of them.
         threads: CPUs to use.
+        warn: Tells people what is doubtful.
 
     Returns:
         The version with its kind of output, golden outputs, prepared graph and proof.
@@ -108,7 +112,11 @@ def prove_staged(version: ModelVersion, staged: Path, *, threads: int) -> ModelV
     """
     labels = load_labels(staged, version)
     if version.format is ModelFormat.TFLITE:
-        version, untouched = _settle_tflite(version, staged, labels, threads)
+        facts = _tflite_facts(staged, version.id)
+        doubt = doubt_levels(facts.level_range, model=version.id)
+        if doubt is not None:
+            warn(doubt)
+        version, untouched = _settle_tflite(version, staged, labels, facts, threads)
     else:
         version, untouched = _settle_graph(version, staged, labels, threads)
     golden = make_golden(
@@ -154,13 +162,12 @@ def _settle_graph(
 
 
 def _settle_tflite(
-    version: ModelVersion, staged: Path, labels: LabelSet, threads: int
+    version: ModelVersion, staged: Path, labels: LabelSet, facts: TfliteFacts, threads: int
 ) -> tuple[ModelVersion, Classifier]:
     """Returns the version with its kind of output, and the model in LiteRT."""
     from birdcli.backends.litert import load_tflite, try_in_child
 
     path = staged / TFLITE_FILE
-    facts = _tflite_facts(staged, version.id)
     if facts.eight_bit and facts.last_op == "LOGISTIC":
         raise ModelError(
             ErrorCode.MODEL_LOAD_FAILED,

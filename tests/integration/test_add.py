@@ -7,7 +7,7 @@ import io
 import shutil
 import tarfile
 import zipfile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
@@ -33,6 +33,7 @@ from tests.hub_server import HubServer
 from tests.tiny_model import (
     LABELS_CSV,
     SIZE,
+    edit_tflite,
     save_frozen_graph,
     save_labels,
     save_tflite,
@@ -249,6 +250,22 @@ def test_a_sigmoid_of_8_bits_is_refused_by_its_operation(models: Path, tmp_path:
     path = save_tflite(tmp_path / "m.tflite", dtype="uint8", scores="sigmoid")
     error = refused(tmp_path / "home", path, models / "labels.csv", Claims())
     assert "sigmoid" in error.message
+
+
+def test_unusual_levels_are_warned_of(models: Path, tmp_path: Path) -> None:
+    """As of a model that wants a mean and a deviation for each channel."""
+    path = tmp_path / "m.tflite"
+    shutil.copyfile(models / "uint8.tflite", path)
+
+    def widen(model: Any) -> None:
+        graph = model.subgraphs[0]
+        graph.tensors[graph.inputs[0]].quantization.scale = [4.76 / 255]
+
+    told = io.StringIO()
+    tools = install_tools(told, name="tiny@1")
+    source = draft(edit_tflite(path, widen), models / "labels.csv", Claims())
+    add(registry_at(tmp_path), source, SourceOverrides(), tools)
+    assert "stand for 0 to 4.76" in told.getvalue()
 
 
 def test_964_outputs_for_965_labels_are_refused(tmp_path: Path) -> None:

@@ -102,8 +102,10 @@ def test_a_file_says_what_goes_in_and_what_comes_out(tiny: dict[str, Path]) -> N
     assert str(facts.signature.input) == f"uint8 [1, {SIZE}, {SIZE}, 3]"
     assert str(facts.signature.output) == f"uint8 [1, {CLASSES}]"
     assert (facts.last_op, facts.eight_bit) == ("SOFTMAX", True)
+    assert facts.level_range == pytest.approx((0.0, 1.0), abs=0.01)
     facts = read_tflite(tiny["float32"].read_bytes(), model="m")
     assert (facts.last_op, facts.eight_bit) == ("SOFTMAX", False)
+    assert facts.level_range is None
 
 
 def test_the_engine_without_its_own_package_is_tensorflows(
@@ -133,6 +135,21 @@ def test_a_batch_of_another_size_is_an_inference_failure(tiny: dict[str, Path]) 
     with pytest.raises(InferenceError) as caught:
         load(tiny["uint8"], "uint8").classify(np.zeros((1, SIZE + 1, SIZE, 3), np.uint8))
     assert caught.value.code is ErrorCode.INFERENCE_FAILED
+
+
+def test_a_file_that_the_engine_refuses_is_a_load_failure(
+    tiny: dict[str, Path], tmp_path: Path
+) -> None:
+    def cut_weights(model: Any) -> None:
+        for buffer in model.buffers:
+            if buffer.data is not None and len(buffer.data) > 1000:
+                buffer.data = buffer.data[:1000]
+
+    path = tmp_path / "m.tflite"
+    shutil.copyfile(tiny["uint8"], path)
+    with pytest.raises(ModelError, match="cannot be loaded") as caught:
+        load(edit_tflite(path, cut_weights), "uint8")
+    assert caught.value.code is ErrorCode.MODEL_LOAD_FAILED
 
 
 def custom(name: bytes) -> Any:

@@ -380,3 +380,44 @@ def test_a_loop_is_refused_because_it_may_never_end(tmp_path: Path) -> None:
     module.serve = serve
     tf.saved_model.save(module, str(tmp_path), signatures={"serving_default": serve})
     assert "loops" in refusal(ErrorCode.MODEL_UNSAFE_OP, tmp_path)
+
+
+def add_graph(folder: Path, *tags: str) -> None:
+    """Copies the only graph of a SavedModel, with other tags."""
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    path = folder / "saved_model.pb"
+    proto = saved_model_pb2.SavedModel()
+    proto.ParseFromString(path.read_bytes())
+    copied = proto.meta_graphs.add()
+    copied.CopyFrom(proto.meta_graphs[0])
+    copied.meta_info_def.tags[:] = tags
+    path.write_bytes(proto.SerializeToString())
+
+
+def test_among_several_graphs_the_one_for_serving_is_used(
+    tmp_path: Path, pixels: np.ndarray, exact: np.ndarray
+) -> None:
+    folder = save_variant(tmp_path / "model")
+    add_graph(folder, "serve", "train")
+    np.testing.assert_allclose(
+        backend.load_reference(folder, spec()).classify(pixels), exact, atol=1e-5
+    )
+
+
+def test_two_graphs_for_serving_are_refused(tmp_path: Path) -> None:
+    folder = save_variant(tmp_path / "model")
+    add_graph(folder, "serve")
+    assert "several graphs" in refusal(ErrorCode.MODEL_LOAD_FAILED, folder)
+
+
+def test_a_type_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    folder = save_variant(tmp_path / "model")
+    path = folder / "saved_model.pb"
+    proto = saved_model_pb2.SavedModel()
+    proto.ParseFromString(path.read_bytes())
+    proto.meta_graphs[0].signature_def["serving_default"].inputs["images"].dtype = 9999
+    path.write_bytes(proto.SerializeToString())
+    assert "is broken" in refusal(ErrorCode.MODEL_LOAD_FAILED, folder)

@@ -7,7 +7,7 @@ import pytest
 from birdcli.backends.signature import TensorFacts
 from birdcli.errors import BirdError, ErrorCode, ModelError, UsageError
 from birdcli.manifest import InputSpec, InputType, Layout, ModelFormat, Scale
-from birdcli.models.claims import Claims, settle_input
+from birdcli.models.claims import Claims, doubt_levels, settle_input
 
 
 def settle(
@@ -80,3 +80,19 @@ def test_a_contradiction_is_refused_with_both_sides(
         settle(**arguments)  # type: ignore[arg-type]
     for word in words.split("|"):
         assert word in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "level_range", [None, (0.0, 0.99), (-1.0, 0.992), (0.0, 255.0), (-128.0, 127.0)]
+)
+def test_usual_levels_are_nobodys_worry(level_range: tuple[float, float] | None) -> None:
+    assert doubt_levels(level_range, model="m") is None
+
+
+@pytest.mark.parametrize("level_range", [(-2.12, 2.64), (0.0, 0.8), (0.0, 6.0)])
+def test_levels_that_stand_for_unusual_numbers_are_doubted(
+    level_range: tuple[float, float],
+) -> None:
+    doubt = doubt_levels(level_range, model="m@1")
+    assert doubt is not None
+    assert f"{level_range[0]:.3g} to {level_range[1]:.3g}" in doubt
