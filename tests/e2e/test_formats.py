@@ -108,12 +108,12 @@ def test_the_keras_example_registers_what_it_trains(tmp_path: Path) -> None:
         "PYTHONPATH": os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")])
     }
     done = subprocess.run(
-        [sys.executable, REPOSITORY / "examples" / "register_keras_model.py", tmp_path],
+        [sys.executable, REPOSITORY / "docs" / "register_keras_model.py", tmp_path],
         capture_output=True, text=True, env=environment, timeout=120, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     fields = json.loads(run("registry", "show", "my-birds@1", "--json").stdout)
     assert fields["state"] == "validated"
     assert fields["input"]["height"] == 96
-    lines = (REPOSITORY / "examples" / "register_keras_model.py").read_text().splitlines()
+    lines = (REPOSITORY / "docs" / "register_keras_model.py").read_text().splitlines()
     assert len([line for line in lines if line.strip()]) <= 30
