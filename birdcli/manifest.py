@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
 SCHEMA = 1
-_LARGEST = 4096
+LARGEST_INPUT = 4096
+"""Pixels."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -28,6 +29,8 @@ class ModelFormat(StrEnum):
 
     TF1_HUB = "tf1-hub"
     SAVED_MODEL = "saved-model"
+    FROZEN_GRAPH = "frozen-graph"
+    TFLITE = "tflite"
     EFFICIENTNET_LITE0 = "efficientnet-lite0"
     """PyTorch weights of a Python package, converted into a SavedModel while installing."""
 
@@ -43,10 +46,29 @@ class Scale(StrEnum):
     """0 to 255."""
 
 
+class InputType(StrEnum):
+    """The numbers that a model takes."""
+
+    FLOAT32 = "float32"
+    UINT8 = "uint8"
+    """The levels as they are."""
+    INT8 = "int8"
+    """The levels minus 128."""
+
+
+class Layout(StrEnum):
+    """The order of a picture's axes: images, height, width, channels."""
+
+    NHWC = "NHWC"
+    NCHW = "NCHW"
+
+
 class OutputKind(StrEnum):
     """What the numbers are that a model gives."""
 
     PROBABILITIES = "probabilities"
+    PROBABILITIES_8BIT = "probabilities-8bit"
+    """In steps of 1/256, so that most classes get exactly 0."""
     LOGITS = "logits"
 
 
@@ -98,14 +120,18 @@ class InputSpec(_Entry, frozen=True, kw_only=True):
     Attributes:
         height: Pixels.
         width: Pixels.
-        scale: Levels to numbers.
+        scale: Levels to numbers; `none` for integer types.
         preprocessing: Name of the recipe from a picture to pixels.
+        dtype: Type of the numbers.
+        layout: Order of the axes.
     """
 
     height: int = 224
     width: int = 224
     scale: Scale = Scale.UNIT
     preprocessing: str = "squash-antialias@1"
+    dtype: InputType = InputType.FLOAT32
+    layout: Layout = Layout.NHWC
 
 
 class Evidence(_Entry, frozen=True, kw_only=True):
@@ -145,12 +171,12 @@ class ModelVersion(_Entry, frozen=True, kw_only=True, omit_defaults=True):
         labels: Class ids to the model's own names.
         names: English names, or None.
         input: What it is fed.
-        signature: Name of the SavedModel signature.
+        signature: Name of the SavedModel signature, or `INPUT,OUTPUT` of a frozen graph.
         output: Kind of its numbers; None until installed.
         licence: SPDX identifier or empty.
         limits: The model card's limits, in a sentence.
         provenance: Where this version came from, as key and value.
-        files: Files once installed; None means pinned on first pull.
+        files: Files, pinned in a declaration or once installed; None means pinned on first pull.
         golden: Expected outputs, made while installing.
         prepared: Graphs derived from `files`, faster to load.
         evidence: Which kinds of host reproduced the golden outputs.
@@ -184,7 +210,7 @@ class ModelVersion(_Entry, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def installed(self) -> bool:
         """Whether its bytes were on this machine when the manifest was written."""
-        return self.files is not None
+        return self.files is not None and self.golden is not None
 
     @property
     def digest(self) -> str:
@@ -194,6 +220,7 @@ class ModelVersion(_Entry, frozen=True, kw_only=True, omit_defaults=True):
             [self.labels.sha256, self.labels.background_id],
             [self.names.sha256 if self.names else None],
             [self.input.height, self.input.width, self.input.scale, self.input.preprocessing],
+            [self.input.dtype, self.input.layout],
             [self.signature, self.output],
         ]
         return sha256_of_bytes(json.dumps(parts).encode())
@@ -344,7 +371,9 @@ def _check_path(path: str) -> None:
 
 def _check_version(version: ModelVersion) -> None:
     check_model_id(version.name, version.version)
-    if not (1 <= version.input.height <= _LARGEST and 1 <= version.input.width <= _LARGEST):
+    if not (
+        1 <= version.input.height <= LARGEST_INPUT and 1 <= version.input.width <= LARGEST_INPUT
+    ):
         raise _invalid(f"an input of {version.input.height} x {version.input.width} pixels")
     entries = [*(version.files or ()), *version.prepared]
     if version.golden is not None:

@@ -22,7 +22,8 @@ def save_tiny_model(
 ) -> Path:
     """Saves a small convolutional classifier with fixed weights; `change` breaks it one way.
 
-    Changes: `nan` weights, `bgr` order, `file` reads a file, `python` calls Python, `two` outputs.
+    Changes: `nan` or `inf` weights, `bgr` order, `file` reads a file, `python` calls Python, `two`
+    outputs.
     """
     import tensorflow as tf
 
@@ -33,8 +34,8 @@ def save_tiny_model(
             super().__init__()
             kernel = random.normal(0, 0.6, (5, 5, 3, 16)).astype(np.float32)
             dense = random.normal(0, 0.9, (16 * 16, classes)).astype(np.float32)
-            if change == "nan":
-                dense[0, 0] = np.nan
+            if change in ("nan", "inf"):
+                dense[0, 0] = float(change)
             self.kernel = tf.Variable(kernel)
             self.dense = tf.Variable(dense)
 
@@ -57,6 +58,109 @@ def save_tiny_model(
     module = Tiny()
     tf.saved_model.save(module, str(folder), signatures={"serving_default": module.serve})
     return folder
+
+
+def tiny_function(*, scores: str = "softmax", classes: int = CLASSES) -> Any:
+    """Returns a classifier of float32 pictures 0..1, any size, NHWC; `scores` names its end."""
+    import tensorflow as tf
+
+    random = np.random.RandomState(6)
+    kernel = random.normal(0, 0.6, (5, 5, 3, 16)).astype(np.float32)
+    dense = random.normal(0, 1.5, (16 * 16, classes)).astype(np.float32)
+
+    def classify(images: Any) -> Any:
+        features = tf.nn.relu6(tf.nn.conv2d(images, kernel, 2, "SAME"))
+        small = tf.image.resize(features, (4, 4), antialias=False)
+        pooled = tf.reshape(small, [-1, 256])
+        logits = tf.matmul(pooled, dense)
+        ends = {"softmax": tf.nn.softmax, "sigmoid": tf.sigmoid, "logits": tf.identity}
+        return ends[scores](logits)
+
+    return classify
+
+
+def save_variant(
+    folder: Path,
+    *,
+    shape: tuple[int | None, ...] = (None, SIZE, SIZE, 3),
+    dtype: str = "float32",
+    nchw: bool = False,
+    scores: str = "softmax",
+    names: tuple[str, ...] = ("serving_default",),
+) -> Path:
+    """Saves `tiny_function` behind another kind of input: the same pictures, the same scores."""
+    import tensorflow as tf
+
+    classify = tiny_function(scores=scores)
+
+    @tf.function(input_signature=[tf.TensorSpec(shape, dtype, "images")])  # type: ignore[untyped-decorator]  # TensorFlow has no types
+    def serve(images: Any) -> Any:
+        levels = tf.cast(images, tf.float32)
+        if dtype == "int8":
+            levels += 128.0
+        if dtype != "float32":
+            levels /= 255.0
+        return {"scores": classify(tf.transpose(levels, [0, 2, 3, 1]) if nchw else levels)}
+
+    module = tf.Module()
+    module.serve = serve
+    tf.saved_model.save(module, str(folder), signatures=dict.fromkeys(names, serve))
+    return folder
+
+
+def save_frozen_graph(path: Path, *, two_inputs: bool = False) -> Path:
+    """Writes `tiny_function` as one GraphDef with constant weights."""
+    import tensorflow as tf
+
+    with tf.Graph().as_default() as graph:
+        images = tf.compat.v1.placeholder(tf.float32, [None, SIZE, SIZE, 3], name="pictures")
+        if two_inputs:
+            images = images * tf.compat.v1.placeholder(tf.float32, [], name="gain")
+        tf.identity(tiny_function()(images), name="species")
+    path.write_bytes(graph.as_graph_def().SerializeToString())
+    return path
+
+
+def save_tflite(
+    path: Path,
+    *,
+    dtype: str = "float32",
+    scores: str = "softmax",
+    shape: tuple[int | None, ...] = (1, SIZE, SIZE, 3),
+) -> Path:
+    """Converts a small classifier to TFLite, in whole numbers unless `dtype` is float32."""
+    import tensorflow as tf
+
+    function = tf.function(
+        tiny_function(scores=scores), input_signature=[tf.TensorSpec(shape, tf.float32)]
+    )
+    converter = tf.lite.TFLiteConverter.from_concrete_functions(
+        [function.get_concrete_function()], tf.Module()
+    )
+    if dtype != "float32":
+        random = np.random.RandomState(7)
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.representative_dataset = lambda: (
+            [random.uniform(0, 1, (1, SIZE, SIZE, 3)).astype(np.float32)] for _ in range(4)
+        )
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = tf.as_dtype(dtype)
+        converter.inference_output_type = tf.as_dtype(dtype)
+    path.write_bytes(converter.convert())
+    return path
+
+
+def edit_tflite(path: Path, change: Any) -> Path:
+    """Lets `change` edit a TFLite file as the object that the schema describes."""
+    import flatbuffers
+    from tensorflow.lite.python import schema_py_generated as schema
+
+    model = schema.ModelT.InitFromPackedBuf(path.read_bytes(), 0)
+    change(model)
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
+    path.write_bytes(bytes(builder.Output()))
+    return path
 
 
 def save_labels(path: Path, text: str = LABELS_CSV) -> Path:

@@ -26,6 +26,15 @@ class Occasions:
     saving: frozenset[str]
 
 
+def called_names(node: Any) -> set[str]:
+    """Returns the names of the functions that a node calls; its operation's own is among them."""
+    names = {node.op}
+    for attribute in node.attr.values():
+        names.add(attribute.func.name)
+        names.update(function.name for function in attribute.list.func)
+    return names
+
+
 def _node_name(tensor: str) -> str:
     return tensor.lstrip("^").split(":")[0]
 
@@ -38,11 +47,7 @@ class _Graph:
         self.functions = {f.signature.name: f for f in meta.graph_def.library.function}
 
     def _called(self, node: Any) -> set[str]:
-        names = {node.op}
-        for attribute in node.attr.values():
-            names.add(attribute.func.name)
-            names.update(function.name for function in attribute.list.func)
-        return names & self.functions.keys()
+        return called_names(node) & self.functions.keys()
 
     def ancestors(self, roots: Iterable[str]) -> set[str]:
         """Names of the nodes that these depend on, themselves included."""
@@ -94,6 +99,15 @@ def _signatures(meta: Any) -> list[str]:
         for definition in meta.signature_def.values()
         for tensor in (*definition.outputs.values(), *definition.inputs.values())
     ]
+
+
+def graph_operations(graph_def: Any) -> frozenset[str]:
+    """Returns the names of all operations of a GraphDef and of its functions."""
+    functions = {function.signature.name for function in graph_def.library.function}
+    ops = {node.op for node in graph_def.node}
+    for function in graph_def.library.function:
+        ops.update(node.op for node in function.node_def)
+    return frozenset(ops - functions)
 
 
 def walk_operations(meta: Any) -> Occasions:

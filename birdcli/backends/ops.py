@@ -11,30 +11,38 @@ if TYPE_CHECKING:
 
 # fmt: off
 COMPUTE_OPS: Final = frozenset({
-    "Abs", "Add", "AddN", "AddV2", "All", "Any", "ArgMax", "ArgMin", "Assert", "Assign",
-    "AssignVariableOp", "AvgPool", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3",
-    "BatchToSpaceND", "BiasAdd", "BroadcastArgs", "BroadcastTo", "Case", "Cast", "Ceil",
-    "CheckNumerics", "ClipByValue", "Concat", "ConcatV2", "Const", "Conv2D", "Conv3D", "Cos",
-    "CropAndResize", "Cumsum", "DepthToSpace", "DepthwiseConv2dNative", "DisableCopyOnRead",
-    "Div", "DivNoNan", "Einsum", "Elu", "EnsureShape", "Equal", "Erf", "Exp", "ExpandDims",
-    "Expm1", "FakeQuantWithMinMaxArgs", "FakeQuantWithMinMaxVars",
-    "FakeQuantWithMinMaxVarsPerChannel", "Fill", "Floor", "FloorDiv", "FloorMod", "FusedBatchNorm",
-    "FusedBatchNormV2", "FusedBatchNormV3", "GatherNd", "GatherV2", "Greater", "GreaterEqual",
-    "Identity", "IdentityN", "If", "IsFinite", "IsInf", "IsNan", "IsVariableInitialized", "L2Loss",
-    "LRN", "LeakyRelu", "Less", "LessEqual", "Log", "Log1p", "LogSoftmax", "LogicalAnd",
-    "LogicalNot", "LogicalOr", "MatMul", "Max", "MaxPool", "MaxPoolV2", "Maximum", "Mean", "Merge",
-    "Min", "Minimum", "MirrorPad", "Mul", "MulNoNan", "Neg", "NoOp", "NotEqual", "OneHot",
-    "OnesLike", "Pack", "Pad", "PadV2", "PartitionedCall", "Placeholder", "PlaceholderWithDefault",
-    "Pow", "PreventGradient", "Prod", "RandomStandardNormal", "RandomUniform", "Range", "Rank",
-    "ReadVariableOp", "RealDiv", "Reciprocal", "Relu", "Relu6", "Reshape", "ResizeArea",
-    "ResizeBicubic", "ResizeBilinear", "ResizeNearestNeighbor", "ReverseV2", "Roll", "Round",
-    "Rsqrt", "ScaleAndTranslate", "Select", "SelectV2", "Selu", "Shape", "ShapeN", "Sigmoid",
-    "Sign", "Sin", "Size", "Slice", "Softmax", "Softplus", "Softsign", "SpaceToBatchND",
-    "SpaceToDepth", "Split", "SplitV", "Sqrt", "Square", "SquaredDifference", "Squeeze",
-    "StatefulPartitionedCall", "StatelessCase", "StatelessIf", "StatelessWhile", "StopGradient",
-    "StridedSlice", "Sub", "Sum", "Switch", "Tan", "Tanh", "Tile", "TopK", "TopKV2", "Transpose",
-    "TruncateMod", "TruncatedNormal", "Unpack", "VarHandleOp", "VarIsInitializedOp", "Variable",
-    "VariableV2", "Where", "While", "Xdivy", "Xlogy", "ZerosLike",
+    "Abs", "Acos", "Acosh", "Add", "AddN", "AddV2", "AdjustContrastv2", "AdjustHue",
+    "AdjustSaturation", "All", "Any", "ArgMax", "ArgMin", "Asin", "Asinh", "Assert", "Assign",
+    "AssignVariableOp", "Atan", "Atan2", "Atanh", "AvgPool", "AvgPool3D", "BatchMatMul",
+    "BatchMatMulV2", "BatchMatMulV3", "BatchToSpaceND", "BiasAdd", "Bitcast", "BroadcastArgs",
+    "BroadcastTo", "Case", "Cast", "Ceil", "CheckNumerics", "ClipByValue", "Concat", "ConcatOffset",
+    "ConcatV2", "Const", "Conv2D", "Conv3D", "Cos", "Cosh", "CropAndResize", "Cumprod", "Cumsum",
+    "DepthToSpace", "DepthwiseConv2dNative", "Dequantize", "DisableCopyOnRead", "Div", "DivNoNan",
+    "Einsum", "Elu", "EnsureShape", "Equal", "Erf", "Erfc", "Erfinv", "Exp", "ExpandDims", "Expm1",
+    "FakeQuantWithMinMaxArgs", "FakeQuantWithMinMaxVars", "FakeQuantWithMinMaxVarsPerChannel",
+    "Fill", "Floor", "FloorDiv", "FloorMod", "FusedBatchNorm", "FusedBatchNormV2",
+    "FusedBatchNormV3", "GatherNd", "GatherV2", "Greater", "GreaterEqual", "HSVToRGB", "Identity",
+    "IdentityN", "If", "InvertPermutation", "IsFinite", "IsInf", "IsNan", "IsVariableInitialized",
+    "L2Loss", "LRN", "LeakyRelu", "Less", "LessEqual", "LinSpace", "Log", "Log1p", "LogSoftmax",
+    "LogicalAnd", "LogicalNot", "LogicalOr", "MatMul", "MatrixBandPart", "Max", "MaxPool",
+    "MaxPool3D", "MaxPoolV2", "Maximum", "Mean", "Merge", "Min", "Minimum", "MirrorPad", "Mod",
+    "Mul", "MulNoNan", "Neg", "NoOp", "NotEqual", "OneHot", "OnesLike", "Pack", "Pad", "PadV2",
+    "PartitionedCall", "Placeholder", "PlaceholderWithDefault", "Pow", "PreventGradient", "Prod",
+    "QuantizeAndDequantizeV2", "QuantizeAndDequantizeV3", "QuantizeAndDequantizeV4", "QuantizeV2",
+    "RGBToHSV", "RandomStandardNormal", "RandomUniform", "Range", "Rank", "ReadVariableOp",
+    "RealDiv", "Reciprocal", "Relu", "Relu6", "Reshape", "ResizeArea", "ResizeBicubic",
+    "ResizeBilinear", "ResizeNearestNeighbor", "ResourceGather", "ReverseV2", "Rint", "Roll",
+    "Round", "Rsqrt", "ScaleAndTranslate", "ScatterNd", "Select", "SelectV2", "Selu", "Shape",
+    "ShapeN", "Sigmoid", "Sign", "Sin", "Sinh", "Size", "Slice", "Softmax", "Softplus", "Softsign",
+    "SpaceToBatchND", "SpaceToDepth", "Split", "SplitV", "Sqrt", "Square", "SquaredDifference",
+    "Squeeze", "StatefulPartitionedCall", "StatelessCase", "StatelessIf", "StopGradient",
+    "StridedSlice", "Sub", "Sum", "Switch", "Tan", "Tanh", "TensorScatterUpdate", "Tile", "TopK",
+    "TopKV2", "Transpose", "TruncateMod", "TruncatedNormal", "Unpack", "UnsortedSegmentSum",
+    "VarHandleOp", "VarIsInitializedOp", "Variable", "VariableV2", "Where", "Xdivy", "Xlogy",
+    "ZerosLike",
+})
+_LOOPS: Final = frozenset({
+    "Enter", "LoopCond", "NextIteration", "ParallelFor", "RefEnter", "StatelessWhile", "While",
 })
 RESTORE_OPS: Final = COMPUTE_OPS | {"RestoreV2"}
 """Reading the variables from their files is TensorFlow's part of loading."""
@@ -63,10 +71,17 @@ def verify_ops(
     refused += sorted({op for op in restoring if op not in RESTORE_OPS})
     refused += sorted({op for op in saving if op not in SAVE_OPS})
     if refused:
-        raise ModelError(
-            ErrorCode.MODEL_UNSAFE_OP,
-            f"{model} holds the operation {refused[0]}, which is not on the list of operations "
-            "that only compute",
-            hint="A model is a program. Do not use this one unless you know who made it.",
-            op=refused[0],
-        )
+        op = refused[0]
+        if op in _LOOPS:
+            reason, hint = (
+                f"loops ({op}), and nothing tells whether a loop ends",
+                "Export it without the loop: tf.map_fn over the pictures of a batch, for one, is "
+                "not needed where the layers take whole batches.",
+            )
+        else:
+            reason, hint = (
+                f"holds the operation {op}, which is not on the list of operations that only "
+                "compute",
+                "A model is a program. Do not use this one unless you know who made it.",
+            )
+        raise ModelError(ErrorCode.MODEL_UNSAFE_OP, f"{model} {reason}", hint=hint, op=op)

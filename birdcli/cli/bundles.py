@@ -45,13 +45,14 @@ def import_version(
 ) -> None:
     """Install a version from an archive of `export`, verified on arrival."""
     from birdcli.cli.installing import print_line
-    from birdcli.host import library_versions, usable_cpus
+    from birdcli.host import usable_cpus
     from birdcli.models.bundle import import_version as install
     from birdcli.streams import protected_streams
 
-    threads = usable_cpus() if library_versions("tensorflow") else None
     with protected_streams() as streams:
-        version = install(open_registry(), file, sha256=sha256, who=user_name(), threads=threads)
+        version, validated = install(
+            open_registry(), file, sha256=sha256, who=user_name(), threads=usable_cpus()
+        )
         print_line(streams.people, f"{version.id} is installed, every byte as it was exported.")
-        if threads is None:
-            print_line(streams.people, "  not validated here: TensorFlow is not installed")
+        if not validated:
+            print_line(streams.people, "  not validated here: its engine is not installed")

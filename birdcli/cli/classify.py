@@ -106,7 +106,9 @@ def classify(
     precision: Annotated[
         Precision,
         option(
-            help="reference runs the untouched module; auto is float32.", rich_help_panel=_MODEL
+            help="reference runs the untouched model; auto is float32, or what a TFLite file is "
+            "stored in.",
+            rich_help_panel=_MODEL,
         ),
     ] = Precision.AUTO,
     batch_size: Annotated[

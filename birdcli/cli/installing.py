@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from birdcli.cli.context import user_name
 from birdcli.errors import ModelError
 from birdcli.host import usable_cpus
+from birdcli.manifest import OutputKind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,6 +75,11 @@ def damage(registry: Registry, version: ModelVersion) -> str | None:
     return None
 
 
+def deviation_unit(version: ModelVersion) -> str:
+    """Returns what the deviation of a version's golden outputs is measured in."""
+    return "(probability)" if version.output is OutputKind.PROBABILITIES_8BIT else "nat"
+
+
 def prove(registry: Registry, version: ModelVersion) -> Evidence:
     """Hashes a version, runs its golden outputs on this host and returns the proof.
 
@@ -92,7 +98,7 @@ def prove(registry: Registry, version: ModelVersion) -> Evidence:
     folder = registry.version_folder(version)
     labels = load_labels(folder, version)
     classifier, report = load_classifier(
-        folder, version, labels, precision=Precision.FLOAT32, threads=usable_cpus()
+        folder, version, labels, precision=Precision.AUTO, threads=usable_cpus()
     )
     verify_against_shipped(classifier, version, labels)
     return make_evidence(classifier, report)

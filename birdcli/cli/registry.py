@@ -10,12 +10,12 @@ import typer
 from birdcli.cli import aliases, bundles, comparing, removing
 from birdcli.cli.context import open_registry, print_people, reports_errors, say
 from birdcli.cli.options import option
+from birdcli.cli.values import parse_size
 from birdcli.errors import ErrorCode, ModelError, UsageError
 from birdcli.manifest import (
     InputSpec,
     LabelsSpec,
     ModelFormat,
-    ModelVersion,
     NamesSpec,
     Scale,
     check_model_id,
@@ -123,13 +123,31 @@ def add(
         ),
     ] = None,
     model_format: Annotated[
-        ModelFormat, option("--format", help="Layout of the source.")
-    ] = ModelFormat.SAVED_MODEL,
-    signature: Annotated[
-        str | None, option(help="Name of the signature.", show_default="by format")
+        ModelFormat | None,
+        option("--format", help="Format of the source.", show_default="by its content"),
     ] = None,
-    input_size: Annotated[int, option(min=1, max=4096, help="Pixels, a square.")] = 224,
-    scale: Annotated[Scale, option(help="0..1, -1..1, or 0..255.")] = Scale.UNIT,
+    signature: Annotated[
+        str | None,
+        option(
+            help="Name of the signature, or INPUT,OUTPUT of a frozen graph.",
+            show_default="the usual or only one",
+        ),
+    ] = None,
+    input_size: Annotated[
+        str | None,
+        option(
+            metavar="N|HxW",
+            help="Pixels, for models that take any.",
+            show_default="what the model says",
+        ),
+    ] = None,
+    scale: Annotated[
+        Scale | None,
+        option(
+            help="What levels become: 0..1, -1..1, or 0..255 as they are. float32 models need it.",
+            show_default="0..1 for hub modules",
+        ),
+    ] = None,
     preprocessing: Annotated[
         str, option(help="squash-antialias@1 or squash-bilinear@1.")
     ] = InputSpec().preprocessing,
@@ -143,9 +161,11 @@ def add(
         list[str] | None, option(metavar="KEY=VALUE", help="Where it came from; repeatable.")
     ] = None,
 ) -> None:
-    """Register a new version from a folder, a .tar.gz or .zip file, or a URL."""
+    """Register a new version from a folder, a .tar.gz, .zip, .tflite or .pb file, or a URL."""
     from birdcli.cli.installing import install_tools, partials_folder, print_line
-    from birdcli.models.install import SourceOverrides, install
+    from birdcli.models.claims import Claims
+    from birdcli.models.install import Draft, SourceOverrides
+    from birdcli.models.install import add as add_version
     from birdcli.streams import protected_streams
 
     name, _, number = model.partition("@")
@@ -156,19 +176,20 @@ def add(
     check_model_id(name, number)
     if model_format is ModelFormat.EFFICIENTNET_LITE0:
         raise UsageError(ErrorCode.USAGE_BAD_FLAG, f"--format {model_format} is built in only")
-    default_signature = "default" if model_format is ModelFormat.TF1_HUB else "serving_default"
-    version = ModelVersion(
+    draft = Draft(
         name=name,
         version=number,
-        format=model_format,
-        sources=(source,),
+        source=source,
         labels=LabelsSpec(path="labels.csv", source=labels, background_id=background_id),
         names=None if names is None else NamesSpec(path="names.txt", source=names),
-        input=InputSpec(
-            height=input_size, width=input_size, scale=scale, preprocessing=preprocessing
-        ),
-        signature=signature or default_signature,
         provenance=_parse_provenance(provenance or []),
+        claims=Claims(
+            format=model_format,
+            signature=signature,
+            size=parse_size(input_size, "--input-size"),
+            scale=scale,
+            preprocessing=preprocessing,
+        ),
     )
     registry = open_registry()
     if load_builtin_manifest().version(model) is not None:
@@ -179,9 +200,9 @@ def add(
             model=model,
         )
     with protected_streams() as streams:
-        overrides = SourceOverrides(model=source, labels=labels, names=names, sha256=sha256)
+        overrides = SourceOverrides(labels=labels, names=names, sha256=sha256)
         tools = install_tools(streams.people, name=model, partials=partials_folder(registry))
-        install(registry, version, overrides, tools)
+        add_version(registry, draft, overrides, tools)
         print_line(streams.people, f"{model} is installed and works on this machine.")
         print_line(streams.people, f"  next: birdcli registry promote {model}")
 
@@ -198,7 +219,7 @@ def verify(
     ] = False,
 ) -> None:
     """Hash every byte and reproduce the golden outputs; all installed versions by default."""
-    from birdcli.cli.installing import print_line, prove, withdraw
+    from birdcli.cli.installing import deviation_unit, print_line, prove, withdraw
     from birdcli.streams import protected_streams
 
     registry = open_registry()
@@ -214,7 +235,8 @@ def verify(
                 else:
                     evidence = prove(registry, version)
                     registry.add_evidence(version.id, evidence)
-                    found += f"; golden outputs reproduced within {evidence.deviation:.3f} nat"
+                    found += f"; golden outputs reproduced within {evidence.deviation:.3f} "
+                    found += deviation_unit(version)
             except ModelError as err:
                 if err.code is ErrorCode.MODEL_GOLDEN_MISMATCH:
                     withdraw(registry, version)

@@ -157,6 +157,7 @@ class _Run:
     def __init__(
         self, options: RunOptions, registry: Registry, version: ModelVersion, streams: Streams
     ) -> None:
+        from birdcli.models.engines import choose_engine
         from birdcli.models.load import load_labels
 
         self._options = options
@@ -165,14 +166,9 @@ class _Run:
         self._labels: LabelSet = load_labels(self._folder, version)
         self._streams = streams
         self._threads = options.threads or usable_cpus()
-        self._backend = f"tensorflow/{self._precision.value}"
+        self._engine = choose_engine(version, options.precision)
         self._signal = 0
         self._table = False
-
-    @property
-    def _precision(self) -> Precision:
-        asked = self._options.precision
-        return Precision.FLOAT32 if asked is Precision.AUTO else asked
 
     def execute(self, *, table: bool, bar: bool) -> int:
         """Runs to the end and returns the exit code."""
@@ -210,7 +206,7 @@ class _Run:
             console,
             summary,
             model=self._version.id,
-            backend=self._backend,
+            backend=self._engine.backend,
             stopped=bool(self._signal or broken),
         )
         if broken is not None:
@@ -266,7 +262,7 @@ class _Run:
 
     def _fingerprint(self) -> str:
         """Everything that decides an answer besides the picture."""
-        parts = [self._version.digest, self._backend, self._options.top_k]
+        parts = [self._version.digest, self._engine.backend, self._options.top_k]
         return sha256_of_bytes(json.dumps(parts).encode())
 
     def _load_engine(self) -> Classifier:
@@ -278,20 +274,19 @@ class _Run:
             self._folder,
             self._version,
             self._labels,
-            precision=self._precision,
+            precision=self._options.precision,
             threads=self._threads,
         )
         return classifier
 
     async def _process(self, sink: _Sink, cache: Cache | None) -> bool:
-        from birdcli.backends.tensorflow import BATCH_SIZE
         from birdcli.decode import ThreadDecoder
         from birdcli.local import LocalFetcher
         from birdcli.pipeline import Engine, Pipeline
 
         options = self._options
         answers = None if cache is None else cache.answers(self._fingerprint())
-        batch_size = options.batch_size or BATCH_SIZE
+        batch_size = options.batch_size or self._engine.batch_size
         async with AsyncExitStack() as stack:
             decoder = stack.enter_context(
                 ThreadDecoder(

@@ -7,6 +7,7 @@ import re
 from typing import Final
 
 from birdcli.errors import ErrorCode, UsageError
+from birdcli.manifest import LARGEST_INPUT
 from birdcli.settings import FailureAllowance
 
 _FACTORS: Final = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
@@ -43,6 +44,22 @@ def parse_pixels(text: str, flag: str) -> int:
         raise _bad(flag, text, "a number of pixels such as 200MP is expected")
     number, mega = found.groups()
     return int(float(number) * (10**6 if mega else 1))
+
+
+def parse_size(text: str | None, flag: str) -> tuple[int, int] | None:
+    """Returns `N` or `HxW`, pixels, as height and width.
+
+    Raises:
+        UsageError: ``usage.bad_flag``.
+    """
+    if text is None:
+        return None
+    found = re.fullmatch(r"(\d{1,5})(?:x(\d{1,5}))?", text.strip().lower())
+    height = int(found[1]) if found else 0
+    width = int(found[2] or height) if found else 0
+    if not (1 <= height <= LARGEST_INPUT and 1 <= width <= LARGEST_INPUT):
+        raise _bad(flag, text, f"1 to {LARGEST_INPUT} pixels are expected, such as 224, or 192x256")
+    return height, width
 
 
 def parse_shard(text: str | None) -> tuple[int, int] | None:

@@ -12,6 +12,7 @@ from birdcli.files import atomic_writer
 from birdcli.hashing import digest_matches
 from birdcli.manifest import Manifest, parse_manifest, render_manifest
 from birdcli.models.archive import unpack_archive
+from birdcli.models.engines import engine_is_installed
 from birdcli.models.load import (
     load_classifier,
     load_labels,
@@ -67,8 +68,8 @@ def _member(name: str, size: int) -> tarfile.TarInfo:
 
 
 def import_version(
-    registry: Registry, archive: Path, *, sha256: str | None, who: str, threads: int | None
-) -> ModelVersion:
+    registry: Registry, archive: Path, *, sha256: str | None, who: str, threads: int
+) -> tuple[ModelVersion, bool]:
     """Installs a version from an archive of `export_version`, verified on arrival.
 
     Where its engine is installed, the version also has to reproduce its golden outputs; where it
@@ -79,7 +80,10 @@ def import_version(
         archive: The file.
         sha256: Digest that the archive must have, or None.
         who: The user's name, for the history.
-        threads: CPUs for the engine; None where there is no engine.
+        threads: CPUs for the engine.
+
+    Returns:
+        The version as it is installed, and whether it was validated here.
 
     Raises:
         ModelError: ``model.sha256_mismatch``, ``model.archive_unsafe``,
@@ -103,13 +107,14 @@ def import_version(
         version = _read_entry(staged, archive)
         verify_version_files(version, staged, registry.folder)
         labels = load_labels(staged, version)
-        if threads is not None:
+        validates = engine_is_installed(version.format)
+        if validates:
             classifier, report = load_classifier(
-                staged, version, labels, precision=Precision.FLOAT32, threads=threads
+                staged, version, labels, precision=Precision.AUTO, threads=threads
             )
             verify_against_shipped(classifier, version, labels)
             version = version.with_evidence(make_evidence(classifier, report))
-        return registry.install(version, staged, who=who)
+        return registry.install(version, staged, who=who), validates
 
 
 def _read_entry(staged: Path, archive: Path) -> ModelVersion:

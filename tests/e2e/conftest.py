@@ -17,7 +17,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from birdcli.cli.app import app
-from tests.tiny_model import SIZE, save_labels, save_tiny_model
+from tests.tiny_model import save_labels, save_tflite, save_tiny_model
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 PICTURES = ("a.png", "b.jpg", "c.JPG", "deep/d.png", "deep/e.webp")
@@ -106,6 +106,7 @@ def _make_home(folder: Path) -> None:
         "\n".join(f"Species number{i} (Bird number {i})" for i in range(11))
     )
     save_tiny_model(folder / "model")
+    save_tflite(folder / "lite.tflite", dtype="uint8")
     pictures = folder / "pictures"
     (pictures / "deep").mkdir(parents=True)
     (pictures / ".hidden").mkdir()
@@ -118,7 +119,7 @@ def _make_home(folder: Path) -> None:
     added = run(
         *("registry", "add", "tiny@1", folder / "model"),
         *("--labels", folder / "labels.csv", "--names", folder / "names.txt"),
-        *("--input-size", str(SIZE), "--background-id", "11"),
+        *("--scale", "unit", "--background-id", "11"),
         *("--provenance", "run=17", "--provenance", "team=birds"),
     )
     assert added.code == 0, added.stderr

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from birdcli.backends.tensorflow import verify_saved_model
+from birdcli.backends.saved_model import verify_saved_model
 from birdcli.hashing import sha256_of_file
 from birdcli.models.efficientnet_lite import export_imagenet_birds
 from birdcli.models.imagenet_birds import load_birds

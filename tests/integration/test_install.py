@@ -155,24 +155,7 @@ def test_a_graph_prepared_by_another_tensorflow_is_prepared_anew(
         folder, without, load_labels(folder, without), precision=Precision.AUTO, threads=1
     )
     assert classifier.backend == "tensorflow/float32"
-    assert report.max_rms_nat < 1e-3
-
-
-@pytest.mark.parametrize(
-    ("change", "code"),
-    [
-        ("nan", ErrorCode.MODEL_GOLDEN_MISMATCH),
-        ("file", ErrorCode.MODEL_UNSAFE_OP),
-        ("python", ErrorCode.MODEL_UNSAFE_OP),
-        ("two", ErrorCode.MODEL_LOAD_FAILED),
-    ],
-)
-def test_a_bad_model_is_refused_and_leaves_nothing(
-    tiny: Path, tmp_path: Path, change: str, code: ErrorCode
-) -> None:
-    save_tiny_model(tmp_path / "model", change=change)
-    version = tiny_version(str(tmp_path / "model"), str(tiny / "labels.csv"))
-    assert refused(tmp_path / "home", version).code is code
+    assert report.deviation < 1e-3
 
 
 @pytest.mark.parametrize(

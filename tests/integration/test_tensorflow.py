@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 import pytest
 
 from birdcli.backends import tensorflow as backend
+from birdcli.backends.tensorflow_runtime import configure_threads
 from birdcli.errors import ErrorCode, InferenceError, ModelError
-from birdcli.manifest import InputSpec, OutputKind, Scale
-from tests.tiny_model import CLASSES, SIZE, save_tiny_model
+from birdcli.manifest import InputSpec, InputType, Layout, OutputKind, Scale
+from birdcli.models.outputs import detect_output
+from tests.tiny_model import (
+    CLASSES,
+    SIZE,
+    save_frozen_graph,
+    save_tiny_model,
+    save_variant,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -98,11 +107,11 @@ def test_levels_are_scaled_as_the_manifest_says(
 def test_logits_become_probabilities(tmp_path: Path, pixels: np.ndarray) -> None:
     folder = save_tiny_model(tmp_path / "model", logits=True)
     raw = backend.load_reference(folder, spec()).classify(pixels)
-    assert backend.detect_output(raw) is OutputKind.LOGITS
+    assert detect_output(raw, model="m", eight_bit=False) is OutputKind.LOGITS
     graph = spec(output=OutputKind.LOGITS)
     reference = backend.load_reference(folder, graph).classify(pixels)
     frozen = backend.load_frozen(backend.freeze(folder, graph), graph, CLASSES).classify(pixels)
-    assert backend.detect_output(reference) is OutputKind.PROBABILITIES
+    assert detect_output(reference, model="m", eight_bit=False) is OutputKind.PROBABILITIES
     np.testing.assert_allclose(frozen, reference, atol=1e-5)
 
 
@@ -169,7 +178,7 @@ def test_a_batch_of_another_size_is_an_inference_failure(tiny: Path) -> None:
 def test_without_tensorflow_the_error_says_what_to_do(mocker: MockerFixture) -> None:
     mocker.patch.dict("sys.modules", {"tensorflow": None})
     with pytest.raises(ModelError) as caught:
-        backend.configure_threads(1)
+        configure_threads(1)
     assert caught.value.code is ErrorCode.MODEL_RUNTIME_MISSING
 
 
@@ -216,3 +225,199 @@ def test_operations_of_checkpoints_are_refused_wherever_they_would_run(
     folder = save_tiny_model(tmp_path / "model")
     add_node(folder, op, into=into)
     assert op in refusal(ErrorCode.MODEL_UNSAFE_OP, folder)
+
+
+KINDS: dict[str, tuple[dict[str, object], InputSpec]] = {
+    "uint8": ({"dtype": "uint8"}, InputSpec(dtype=InputType.UINT8, scale=Scale.NONE)),
+    "int8": ({"dtype": "int8"}, InputSpec(dtype=InputType.INT8, scale=Scale.NONE)),
+    "NCHW": (
+        {"shape": (None, 3, SIZE, SIZE), "nchw": True},
+        InputSpec(layout=Layout.NCHW),
+    ),
+    "one at a time": ({"shape": (1, SIZE, SIZE, 3)}, InputSpec()),
+    "any size": ({"shape": (None, None, None, 3)}, InputSpec()),
+}
+
+
+@pytest.fixture(scope="module")
+def exact(tmp_path_factory: pytest.TempPathFactory, pixels: np.ndarray) -> np.ndarray:
+    """What the classifier behind all variants gives."""
+    folder = save_variant(tmp_path_factory.mktemp("exact") / "model")
+    return backend.load_reference(folder, spec()).classify(pixels)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_input_gives_the_same_scores(
+    tmp_path: Path, pixels: np.ndarray, exact: np.ndarray, kind: str
+) -> None:
+    options, fed = KINDS[kind]
+    folder = save_variant(tmp_path / "model", **options)  # type: ignore[arg-type]
+    graph = spec(input=msgspec.structs.replace(fed, height=SIZE, width=SIZE))
+    frozen = backend.load_frozen(backend.freeze(folder, graph), graph, CLASSES)
+    np.testing.assert_allclose(frozen.classify(pixels), exact, atol=1e-5)
+    reference = backend.load_reference(folder, graph)
+    np.testing.assert_allclose(reference.classify(pixels), exact, atol=1e-5)
+
+
+def test_pictures_need_not_be_square(tmp_path: Path) -> None:
+    folder = save_variant(tmp_path / "model", shape=(None, SIZE, 2 * SIZE, 3))
+    graph = spec(input=InputSpec(height=SIZE, width=2 * SIZE))
+    frozen = backend.load_frozen(backend.freeze(folder, graph), graph, CLASSES)
+    assert frozen.classify(np.zeros((2, SIZE, 2 * SIZE, 3), np.uint8)).shape == (2, CLASSES)
+
+
+def test_a_signature_is_read_without_running_the_model(tmp_path: Path) -> None:
+    folder = save_variant(tmp_path / "model", dtype="uint8", names=("predict",))
+    signature = backend.inspect_model(folder, asked=None, model="m")
+    assert signature.name == "predict"
+    assert str(signature.input) == f"uint8 [?, {SIZE}, {SIZE}, 3]"
+    assert str(signature.output) == f"float32 [?, {CLASSES}]"
+
+
+def test_several_signatures_are_listed(tmp_path: Path) -> None:
+    folder = save_variant(tmp_path / "model", names=("one", "two"))
+    with pytest.raises(ModelError, match="one, two") as caught:
+        backend.inspect_model(folder, asked=None, model="m")
+    assert "--signature" in caught.value.hint
+    assert backend.inspect_model(folder, asked="two", model="m").name == "two"
+
+
+def frozen_spec(signature: str = "pictures,species") -> backend.GraphSpec:
+    return spec(signature=signature)
+
+
+def test_a_frozen_graph_is_read_and_answers_as_the_original(
+    tmp_path: Path, pixels: np.ndarray, exact: np.ndarray
+) -> None:
+    save_frozen_graph(tmp_path / backend.GRAPH_FILE)
+    signature = backend.inspect_model(tmp_path, asked=None, model="m")
+    assert signature.name == "pictures,species"
+    assert str(signature.input) == f"float32 [?, {SIZE}, {SIZE}, 3]"
+    reference = backend.load_reference(tmp_path, frozen_spec())
+    np.testing.assert_allclose(reference.classify(pixels), exact, atol=1e-5)
+    graph = frozen_spec()
+    frozen = backend.load_frozen(backend.freeze(tmp_path, graph), graph, CLASSES)
+    np.testing.assert_allclose(frozen.classify(pixels), exact, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        (None, "input is not clear; it could be: pictures, gain"),
+        ("pictures", "INPUT,OUTPUT, not 'pictures'"),
+        ("pictures,nothing", "no tensor 'nothing'"),
+    ],
+)
+def test_a_frozen_graph_with_doubtful_ends_is_refused_with_candidates(
+    tmp_path: Path, asked: str | None, words: str
+) -> None:
+    save_frozen_graph(tmp_path / backend.GRAPH_FILE, two_inputs=True)
+    with pytest.raises(ModelError, match=words) as caught:
+        backend.inspect_model(tmp_path, asked=asked, model="m")
+    assert caught.value.code is ErrorCode.MODEL_LOAD_FAILED
+
+
+def test_a_graph_that_is_not_frozen_is_refused(tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    with tf.Graph().as_default() as graph:
+        tf.compat.v1.get_variable("w", [3], use_resource=False)
+    (tmp_path / backend.GRAPH_FILE).write_bytes(graph.as_graph_def().SerializeToString())
+    with pytest.raises(ModelError, match="has variables"):
+        backend.inspect_model(tmp_path, asked=None, model="m")
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.99])
+def test_a_truncated_frozen_graph_is_refused(tmp_path: Path, share: float) -> None:
+    path = save_frozen_graph(tmp_path / backend.GRAPH_FILE)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(len(whole) * share)])
+    with pytest.raises(ModelError) as caught:
+        backend.load_reference(tmp_path, frozen_spec())
+    assert caught.value.code is ErrorCode.MODEL_LOAD_FAILED
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.999])
+def test_a_truncated_saved_model_is_refused(tmp_path: Path, share: float) -> None:
+    path = save_variant(tmp_path / "model") / "saved_model.pb"
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(len(whole) * share)])
+    with pytest.raises(ModelError) as caught:
+        backend.load_reference(tmp_path / "model", spec())
+    assert caught.value.code is ErrorCode.MODEL_LOAD_FAILED
+
+
+def test_truncated_variables_are_refused(tmp_path: Path) -> None:
+    folder = save_tiny_model(tmp_path / "model")
+    (data,) = (folder / "variables").glob("*.data-*")
+    data.write_bytes(data.read_bytes()[:-400])
+    refusal(ErrorCode.MODEL_LOAD_FAILED, folder)
+
+
+def test_a_function_that_calls_itself_is_refused_before_it_is_loaded(tmp_path: Path) -> None:
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    folder = save_tiny_model(tmp_path / "model")
+    path = folder / "saved_model.pb"
+    proto = saved_model_pb2.SavedModel()
+    proto.ParseFromString(path.read_bytes())
+    function = proto.meta_graphs[0].graph_def.library.function[0]
+    node = function.node_def.add(name="again", op="StatefulPartitionedCall")
+    node.attr["f"].func.name = function.signature.name
+    path.write_bytes(proto.SerializeToString())
+    assert "calls itself" in refusal(ErrorCode.MODEL_UNSAFE_OP, folder)
+
+
+def test_a_loop_is_refused_because_it_may_never_end(tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    @tf.function(input_signature=[tf.TensorSpec([None, SIZE, SIZE, 3], tf.float32)])  # type: ignore[untyped-decorator]
+    def serve(images: object) -> object:
+        (x,) = tf.while_loop(lambda x: tf.reduce_sum(x) >= 0.0, lambda x: (x + 1.0,), [images])
+        return {"scores": tf.reduce_mean(x, [1, 2])}
+
+    module = tf.Module()
+    module.serve = serve
+    tf.saved_model.save(module, str(tmp_path), signatures={"serving_default": serve})
+    assert "loops" in refusal(ErrorCode.MODEL_UNSAFE_OP, tmp_path)
+
+
+def add_graph(folder: Path, *tags: str) -> None:
+    """Copies the only graph of a SavedModel, with other tags."""
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    path = folder / "saved_model.pb"
+    proto = saved_model_pb2.SavedModel()
+    proto.ParseFromString(path.read_bytes())
+    copied = proto.meta_graphs.add()
+    copied.CopyFrom(proto.meta_graphs[0])
+    copied.meta_info_def.tags[:] = tags
+    path.write_bytes(proto.SerializeToString())
+
+
+def test_among_several_graphs_the_one_for_serving_is_used(
+    tmp_path: Path, pixels: np.ndarray, exact: np.ndarray
+) -> None:
+    folder = save_variant(tmp_path / "model")
+    add_graph(folder, "serve", "train")
+    np.testing.assert_allclose(
+        backend.load_reference(folder, spec()).classify(pixels), exact, atol=1e-5
+    )
+
+
+def test_two_graphs_for_serving_are_refused(tmp_path: Path) -> None:
+    folder = save_variant(tmp_path / "model")
+    add_graph(folder, "serve")
+    assert "several graphs" in refusal(ErrorCode.MODEL_LOAD_FAILED, folder)
+
+
+def test_a_type_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    folder = save_variant(tmp_path / "model")
+    path = folder / "saved_model.pb"
+    proto = saved_model_pb2.SavedModel()
+    proto.ParseFromString(path.read_bytes())
+    proto.meta_graphs[0].signature_def["serving_default"].inputs["images"].dtype = 9999
+    path.write_bytes(proto.SerializeToString())
+    assert "is broken" in refusal(ErrorCode.MODEL_LOAD_FAILED, folder)

@@ -10,6 +10,7 @@ from birdcli.cli.values import (
     parse_bytes,
     parse_pixels,
     parse_shard,
+    parse_size,
 )
 from birdcli.errors import ErrorCode, UsageError
 from birdcli.settings import FailureAllowance
@@ -92,3 +93,21 @@ def test_auto_leaves_the_choice_to_us() -> None:
 def test_a_count_that_makes_no_sense_is_refused(text: str) -> None:
     with pytest.raises(UsageError):
         parse_auto(text, "--threads")
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [(None, None), ("224", (224, 224)), ("192X256", (192, 256)), (" 1 ", (1, 1))]
+)
+def test_an_input_size_is_a_square_or_height_and_width(
+    text: str | None, size: tuple[int, int] | None
+) -> None:
+    assert parse_size(text, "--input-size") == size
+
+
+@pytest.mark.parametrize(
+    "text", ["", "0", "0x9", "9x0", "x", "224x", "4097", "1x4097", "-1", "2.5"]
+)
+def test_an_input_size_that_makes_no_sense_is_refused(text: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_size(text, "--input-size")
+    assert caught.value.code is ErrorCode.USAGE_BAD_FLAG

@@ -13,7 +13,9 @@ from birdcli.errors import ErrorCode, ModelError
 from birdcli.manifest import (
     Evidence,
     FileEntry,
+    InputType,
     LabelsSpec,
+    Layout,
     Manifest,
     ModelFormat,
     ModelVersion,
@@ -175,6 +177,8 @@ def test_the_digest_moves_with_everything_that_decides_an_answer() -> None:
         a_version(signature="other"),
         a_version(output=OutputKind.PROBABILITIES),
         a_version(input=msgspec.structs.replace(base.input, preprocessing="squash-bilinear@1")),
+        a_version(input=msgspec.structs.replace(base.input, dtype=InputType.UINT8)),
+        a_version(input=msgspec.structs.replace(base.input, layout=Layout.NCHW)),
     ]
     assert len({base.digest, *(version.digest for version in changed)}) == 1 + len(changed)
     assert a_version(licence="MIT").digest == base.digest
@@ -203,4 +207,8 @@ def test_the_shipped_declarations_are_pinned_where_the_originals_are_known() -> 
     assert aiy.names is not None
     assert aiy.names.sha256 is not None
     assert len(aiy.sources) == 2
+    lite = manifest.version("aiy-birds-lite@3")
+    assert lite is not None
+    assert lite.files is not None
+    assert (lite.labels, lite.names) == (aiy.labels, aiy.names)
     assert manifest.version("imagenet-birds@1") is not None

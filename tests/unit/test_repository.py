@@ -33,6 +33,7 @@ MACHINE_PATH = re.compile(r"(?<![\w.)\]])(?:/(?:home|Users)/[a-z]\w*/|/(?:work)/
 
 # The module that owns a library turns its exceptions into ours (style guide, module map).
 OWNERS = {
+    "ai_edge_litert": ("backends/litert.py", "backends/tflite_file.py"),
     "PIL": ("decode.py", "preprocess.py", "models/golden.py"),
     "aiohttp": (
         *("fetch.py", "http_get.py", "http_faults.py", "resolver.py", "models/download.py"),
@@ -43,6 +44,7 @@ OWNERS = {
         "manifest.py",
         "registry/history.py",
         "models/install.py",
+        "models/proof.py",
         "models/partials.py",
         "cli/listing.py",
         "cli/history_rows.py",
@@ -54,8 +56,11 @@ OWNERS = {
     "pillow_heif": ("decode.py",),
     "platformdirs": ("cli/*",),
     "rich": ("progress.py", "table.py", "cli/*"),
-    "tensorflow": ("backends/tensorflow.py", "models/efficientnet_lite.py"),
-    "tensorflow_hub": ("backends/tensorflow.py",),
+    "tensorflow": (
+        *("backends/tensorflow_runtime.py", "backends/tensorflow.py", "backends/saved_model.py"),
+        *("backends/tflite_file.py", "models/efficientnet_lite.py"),
+    ),
+    "tensorflow_hub": ("backends/tensorflow_runtime.py",),
     "typer": ("cli/*",),
     "yarl": ("web_url.py",),
 }

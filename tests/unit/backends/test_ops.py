@@ -33,3 +33,10 @@ def test_restoring_only_restores(op: str) -> None:
 def test_saving_only_saves() -> None:
     with pytest.raises(ModelError, match="WriteFile"):
         verify_ops([], [], ["WriteFile"], model="m")
+
+
+@pytest.mark.parametrize("op", ["While", "StatelessWhile", "LoopCond"])
+def test_a_loop_is_refused_because_it_may_never_end(op: str) -> None:
+    with pytest.raises(ModelError, match=rf"loops \({op}\)") as caught:
+        verify_ops([op], [], [], model="m")
+    assert caught.value.code is ErrorCode.MODEL_UNSAFE_OP

@@ -13,6 +13,7 @@ from PIL import Image
 from birdcli.decode import decode_image
 from birdcli.errors import DecodeError, ErrorCode, InferenceError, ModelError
 from birdcli.labels import LabelSet
+from birdcli.manifest import OutputKind
 from birdcli.models.golden import (
     GoldenOutputs,
     decode_golden,
@@ -74,6 +75,7 @@ def verify(
     *,
     labels: LabelSet = LABELS,
     decoder: Callable[[bytes], RgbImage] = decode,
+    output: OutputKind = OutputKind.PROBABILITIES,
     factor: float = 1.0,
 ) -> module.GoldenReport:
     return verify_golden(
@@ -83,6 +85,7 @@ def verify(
         decoder,
         height=SIZE,
         width=SIZE,
+        output=output,
         factor=factor,
     )
 
@@ -96,7 +99,7 @@ def mismatch(golden: GoldenOutputs, part: str, **changes: object) -> ModelError:
 
 
 def test_the_same_classifier_reproduces_them(golden: GoldenOutputs) -> None:
-    assert verify(golden).max_rms_nat < 1e-5
+    assert verify(golden).deviation < 1e-5
 
 
 def test_probes_are_the_same_every_time_and_all_differ() -> None:
@@ -146,7 +149,7 @@ def test_one_probe_may_deviate_by_its_bound(golden: GoldenOutputs, nat: float, f
     )
     classifier = LinearClassifier(scores=shifted(nat, slice(6, 7)))
     if fine:
-        assert verify(clear, classifier).max_rms_nat == pytest.approx(nat, abs=1e-3)
+        assert verify(clear, classifier).deviation == pytest.approx(nat, abs=1e-3)
     else:
         assert (
             "0.220 nat off, 0.21 allowed"
@@ -161,7 +164,7 @@ def test_all_probes_together_have_a_tighter_bound(golden: GoldenOutputs) -> None
 
 def test_the_factor_widens_the_bounds(golden: GoldenOutputs) -> None:
     classifier = LinearClassifier(scores=shifted(0.16, slice(None)))
-    assert verify(golden, classifier, factor=2.0).mean_rms_nat == pytest.approx(0.16, abs=1e-3)
+    assert verify(golden, classifier, factor=2.0).mean_deviation == pytest.approx(0.16, abs=1e-3)
 
 
 def test_another_best_class_is_found_where_the_margin_is_clear(golden: GoldenOutputs) -> None:
@@ -305,3 +308,71 @@ def test_built_in_models_ship_their_values(model: str, classes: int) -> None:
 
 def test_other_models_have_no_shipped_values() -> None:
     assert load_shipped_golden("my-birds@1") is None
+
+
+def eight_bit(change: Change = lambda steps: steps) -> LinearClassifier:
+    """Scores in steps of 1/256; `change` moves the steps where all probes come at once."""
+
+    def rounded(scores: np.ndarray) -> np.ndarray:
+        steps = np.rint(scores * 256)
+        moved = change(steps.copy()) if len(steps) == len(PROBE_NAMES) else steps
+        return (moved / 256).astype(np.float32)
+
+    return LinearClassifier(scores=rounded)
+
+
+@pytest.fixture(scope="module")
+def coarse() -> GoldenOutputs:
+    return make_golden(eight_bit(), LABELS, decode, height=SIZE, width=SIZE)
+
+
+def moved_steps(steps: int, *, rank: int = 0, probe: int = 6) -> Change:
+    def change(scores: np.ndarray) -> np.ndarray:
+        scores[probe, np.argsort(-scores[probe], kind="stable")[rank]] += steps
+        return scores
+
+    return change
+
+
+@pytest.mark.parametrize("steps", [0, 2, -2])
+def test_8_bit_scores_may_deviate_by_two_steps(coarse: GoldenOutputs, steps: int) -> None:
+    report = verify(coarse, eight_bit(moved_steps(steps)), output=OutputKind.PROBABILITIES_8BIT)
+    assert report.deviation == pytest.approx(abs(steps) / 256, abs=1e-6)
+
+
+def test_a_third_step_is_named_with_its_probe_and_class(coarse: GoldenOutputs) -> None:
+    best = int(coarse.scores[6].argmax())
+    error = mismatch(
+        coarse,
+        "scores",
+        classifier=eight_bit(moved_steps(3)),
+        output=OutputKind.PROBABILITIES_8BIT,
+    )
+    assert "probe 'discs' is 3/256 off, 2/256 allowed" in error.message
+    assert f"class {best}, +3/256" in error.message
+
+
+def test_8_bit_scores_beyond_the_best_five_are_not_compared(coarse: GoldenOutputs) -> None:
+    verify(coarse, eight_bit(moved_steps(9, rank=8)), output=OutputKind.PROBABILITIES_8BIT)
+
+
+def test_8_bit_scores_with_another_best_class_are_refused(coarse: GoldenOutputs) -> None:
+    """It comes from beyond the best five, where nothing else would see it."""
+    clear = int((np.sort(coarse.scores, axis=1)[:, -1] - np.sort(coarse.scores)[:, -2]).argmax())
+    error = mismatch(
+        coarse,
+        "scores",
+        classifier=eight_bit(moved_steps(250, rank=8, probe=clear)),
+        output=OutputKind.PROBABILITIES_8BIT,
+    )
+    assert PROBE_NAMES[clear] in error.message
+    assert " not " in error.message
+
+
+@pytest.mark.parametrize("change", [lambda p: p[..., ::-1], lambda p: p[:, ::-1], lambda p: p // 2])
+def test_wrong_pixels_move_8_bit_scores_beyond_the_tolerance(
+    coarse: GoldenOutputs, change: Change
+) -> None:
+    classifier = eight_bit()
+    classifier._pixels = change
+    mismatch(coarse, "scores", classifier=classifier, output=OutputKind.PROBABILITIES_8BIT)

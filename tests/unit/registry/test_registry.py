@@ -75,7 +75,9 @@ def refused(code: ErrorCode) -> pytest.RaisesExc[ModelError]:
 
 def test_a_fresh_home_knows_the_shipped_declarations_and_stays_empty(tmp_path: Path) -> None:
     registry = make_registry(tmp_path / "home")
-    assert {v.id for v in registry.load().versions} == {"aiy-birds-v1@1", "imagenet-birds@1"}
+    versions = registry.load().versions
+    assert {v.id for v in versions} == {"aiy-birds-v1@1", "aiy-birds-lite@3", "imagenet-birds@1"}
+    assert not any(version.installed for version in versions)
     assert not (tmp_path / "home").exists()
 
 

@@ -1,0 +1,207 @@
+"""A staged model proven on this host: golden outputs made, and reproduced by the engine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from birdcli.errors import ErrorCode, ModelError
+from birdcli.hashing import sha256_of_file
+from birdcli.labels import check_class_count
+from birdcli.manifest import FileEntry, ModelFormat, OutputKind
+from birdcli.models.claims import doubt_levels
+from birdcli.models.golden import encode_golden, make_golden, run_probes
+from birdcli.models.load import (
+    GOLDEN_FILE,
+    MODULE_FOLDER,
+    TFLITE_FILE,
+    graph_spec,
+    load_classifier,
+    load_labels,
+    make_evidence,
+    model_decoder,
+    prepared_path,
+    verify_against_shipped,
+)
+from birdcli.models.outputs import detect_output
+from birdcli.models.precision import Precision
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from birdcli.backends.signature import Signature
+    from birdcli.backends.tflite_file import TfliteFacts
+    from birdcli.labels import LabelSet
+    from birdcli.manifest import ModelVersion
+    from birdcli.ports import Classifier
+
+
+def inspect_staged(staged: Path, found: ModelFormat, *, asked: str | None, model: str) -> Signature:
+    """Reads what a staged model says of itself, without running it.
+
+    Args:
+        staged: A folder with the model in `module`.
+        found: Its format.
+        asked: The signature to use, or None for the usual or only one.
+        model: What to call the model in messages.
+
+    Raises:
+        ModelError: ``model.unsafe_op``, ``model.load_failed``, ``model.runtime_missing``.
+    """
+    if found is not ModelFormat.TFLITE:
+        from birdcli.backends.tensorflow import inspect_model
+
+        return inspect_model(staged / MODULE_FOLDER, asked=asked, model=model)
+    if asked is not None:
+        raise ModelError(
+            ErrorCode.MODEL_LOAD_FAILED,
+            f"{model} is a TFLite file, which has one way in and out: no --signature",
+        )
+    return _tflite_facts(staged, model).signature
+
+
+def _tflite_facts(staged: Path, model: str) -> TfliteFacts:
+    from birdcli.backends.tflite_file import read_tflite
+
+    return read_tflite((staged / TFLITE_FILE).read_bytes(), model=model)
+
+
+def _file_entry(path: Path, folder: Path) -> FileEntry:
+    return FileEntry(
+        path=path.relative_to(folder).as_posix(),
+        bytes=path.stat().st_size,
+        sha256=sha256_of_file(path),
+    )
+
+
+def pin_files(version: ModelVersion, staged: Path) -> ModelVersion:
+    """Returns the version with the digests of its staged files.
+
+    Raises:
+        ModelError: ``model.sha256_mismatch`` if the declaration names others.
+    """
+    paths = sorted((staged / MODULE_FOLDER).rglob("*"))
+    files = tuple(_file_entry(path, staged) for path in paths if path.is_file())
+    if version.files is not None and version.files != files:
+        raise ModelError(
+            ErrorCode.MODEL_SHA256_MISMATCH,
+            f"these are not the files of {version.id} that the manifest names",
+        )
+    return msgspec.structs.replace(version, files=files)
+
+
+def prove_staged(
+    version: ModelVersion, staged: Path, *, threads: int, warn: Callable[[str], None]
+) -> ModelVersion:
+    """Makes golden outputs and what the engine prepares, and proves that this host reproduces them.
+
+    Args:
+        version: The version, its files and labels pinned.
+        staged: The folder with all of them.
+        threads: CPUs to use.
+        warn: Tells people what is doubtful.
+
+    Returns:
+        The version with its kind of output, golden outputs, prepared graph and proof.
+
+    Raises:
+        ModelError: ``model.golden_mismatch``, ``model.labels_invalid``, ``model.load_failed``,
+            ``model.unsafe_op``, ``model.runtime_missing``.
+    """
+    labels = load_labels(staged, version)
+    if version.format is ModelFormat.TFLITE:
+        facts = _tflite_facts(staged, version.id)
+        doubt = doubt_levels(facts.level_range, model=version.id)
+        if doubt is not None:
+            warn(doubt)
+        version, untouched = _settle_tflite(version, staged, labels, facts, threads)
+    else:
+        version, untouched = _settle_graph(version, staged, labels, threads)
+    golden = make_golden(
+        untouched,
+        labels,
+        model_decoder(version),
+        height=version.input.height,
+        width=version.input.width,
+    )
+    verify_against_shipped(untouched, version, labels)
+    (staged / GOLDEN_FILE).write_bytes(encode_golden(golden))
+    version = msgspec.structs.replace(version, golden=_file_entry(staged / GOLDEN_FILE, staged))
+    if version.format is not ModelFormat.TFLITE:
+        version = msgspec.structs.replace(version, prepared=(_prepare(version, staged),))
+    classifier, report = load_classifier(
+        staged, version, labels, precision=Precision.AUTO, threads=threads
+    )
+    return version.with_evidence(make_evidence(classifier, report))
+
+
+def _prepare(version: ModelVersion, staged: Path) -> FileEntry:
+    from birdcli.backends.tensorflow import freeze
+
+    prepared = staged / prepared_path()
+    prepared.parent.mkdir()
+    prepared.write_bytes(freeze(staged / MODULE_FOLDER, graph_spec(version)))
+    return _file_entry(prepared, staged)
+
+
+def _settle_graph(
+    version: ModelVersion, staged: Path, labels: LabelSet, threads: int
+) -> tuple[ModelVersion, Classifier]:
+    """Returns the version with its kind of output, and the untouched model in TensorFlow."""
+    from birdcli.backends import tensorflow as backend
+    from birdcli.backends.tensorflow_runtime import configure_threads
+
+    configure_threads(threads)
+
+    def load(version: ModelVersion) -> Classifier:
+        return backend.load_reference(staged / MODULE_FOLDER, graph_spec(version))
+
+    return _settle_output(version, labels, load, eight_bit=False)
+
+
+def _settle_tflite(
+    version: ModelVersion, staged: Path, labels: LabelSet, facts: TfliteFacts, threads: int
+) -> tuple[ModelVersion, Classifier]:
+    """Returns the version with its kind of output, and the model in LiteRT."""
+    from birdcli.backends.litert import load_tflite, try_in_child
+
+    path = staged / TFLITE_FILE
+    if facts.eight_bit and facts.last_op == "LOGISTIC":
+        raise ModelError(
+            ErrorCode.MODEL_LOAD_FAILED,
+            f"{version.id} ends with a sigmoid for each class, whose scores are no probabilities "
+            "of one species per picture",
+            hint="Export it with a softmax at its end, or without the sigmoid.",
+        )
+    try_in_child(path, version.input, model=version.id)
+
+    def load(version: ModelVersion) -> Classifier:
+        return load_tflite(
+            path.read_bytes(),
+            model=version.id,
+            spec=version.input,
+            output=version.output or OutputKind.PROBABILITIES,
+            threads=threads,
+        )
+
+    return _settle_output(version, labels, load, eight_bit=facts.eight_bit)
+
+
+def _settle_output(
+    version: ModelVersion,
+    labels: LabelSet,
+    load: Callable[[ModelVersion], Classifier],
+    *,
+    eight_bit: bool,
+) -> tuple[ModelVersion, Classifier]:
+    untouched = load(version)
+    check_class_count(labels.labels, untouched.class_count)
+    if version.output is None:
+        raw = run_probes(untouched, version.input.height, version.input.width, batch=1)
+        output = detect_output(raw, model=version.id, eight_bit=eight_bit)
+        version = msgspec.structs.replace(version, output=output)
+        if output is OutputKind.LOGITS:
+            untouched = load(version)
+    return version, untouched
