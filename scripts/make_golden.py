@@ -2,8 +2,8 @@
 
 A host that is always wrong would reproduce its own golden outputs; these come from elsewhere. Run
 it on a machine that has proven itself otherwise (the published reference outputs of
-`aiy-birds-v1`, the PyTorch oracle of `imagenet-birds`), and look at the difference before you
-commit it:
+`aiy-birds-v1`, the labelled photos for `aiy-birds-lite`, the PyTorch oracle of `imagenet-birds`),
+and look at the difference before you commit it:
 
     birdcli registry pull aiy-birds-v1 … && birdcli registry pull imagenet-birds
     python -m scripts.make_golden

@@ -108,6 +108,28 @@ def save_variant(
     return folder
 
 
+def save_hub_module(folder: Path) -> Path:
+    """Saves a TF1 Hub module: reference variables, a graph without tags, its own signatures."""
+    import tensorflow as tf
+
+    v1 = tf.compat.v1
+    with tf.Graph().as_default() as graph:
+        images = v1.placeholder(tf.float32, [None, SIZE, SIZE, 3], name="images")
+        gain = v1.get_variable("gain", initializer=1.0, use_resource=False)
+        scores = tiny_function()(images * gain)
+        with v1.Session(graph=graph) as session:
+            session.run(v1.global_variables_initializer())
+            builder = v1.saved_model.Builder(str(folder))
+            signatures = {
+                name: v1.saved_model.predict_signature_def({"images": images}, {name: scores})
+                for name in ("default", "image_classifier")
+            }
+            builder.add_meta_graph_and_variables(session, [], signatures)
+            builder.save()
+    (folder / "tfhub_module.pb").write_bytes(b"\x08\x03")
+    return folder
+
+
 def save_frozen_graph(path: Path, *, two_inputs: bool = False) -> Path:
     """Writes `tiny_function` as one GraphDef with constant weights."""
     import tensorflow as tf

@@ -35,6 +35,7 @@ from tests.tiny_model import (
     SIZE,
     edit_tflite,
     save_frozen_graph,
+    save_hub_module,
     save_labels,
     save_tflite,
     save_tiny_model,
@@ -54,6 +55,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models")
     save_labels(folder / "labels.csv")
     save_variant(folder / "saved")
+    save_hub_module(folder / "hub")
     save_frozen_graph(folder / "frozen.pb")
     save_tflite(folder / "uint8.tflite", dtype="uint8")
     save_tflite(folder / "float32.tflite")
@@ -95,6 +97,7 @@ def refused(home: Path, source: str | Path, labels: str | Path, claims: Claims =
 @pytest.mark.parametrize(
     ("source", "claims", "found", "backend", "output"),
     [
+        ("hub", Claims(), ModelFormat.TF1_HUB, "tensorflow/float32", OutputKind.PROBABILITIES),
         ("saved", UNIT, ModelFormat.SAVED_MODEL, "tensorflow/float32", OutputKind.PROBABILITIES),
         (
             "frozen.pb",

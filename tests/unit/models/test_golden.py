@@ -306,6 +306,13 @@ def test_built_in_models_ship_their_values(model: str, classes: int) -> None:
     np.testing.assert_allclose(shipped.scores.sum(axis=1), 1.0, atol=1e-3)
 
 
+def test_the_shipped_values_of_the_tflite_file_lie_on_its_steps() -> None:
+    shipped = load_shipped_golden("aiy-birds-lite@3")
+    assert shipped is not None
+    assert shipped.scores.shape == (8, 965)
+    np.testing.assert_array_equal(shipped.scores * 256, np.rint(shipped.scores * 256))
+
+
 def test_other_models_have_no_shipped_values() -> None:
     assert load_shipped_golden("my-birds@1") is None
 
