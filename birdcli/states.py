@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from birdcli.manifest import Manifest, ModelVersion
+    from birdcli.manifest import Manifest
+    from birdcli.model_version import ModelVersion
 
 
 class State(StrEnum):

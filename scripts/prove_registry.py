@@ -76,10 +76,10 @@ def command_changes(folder: Path) -> list[Change]:
     Raises:
         RuntimeError: A command that prepares the home fails.
     """
-    from tests.tiny_model import SIZE, save_labels, save_tiny_model
+    from tests.tiny_model import save_labels, save_tiny_model
 
     model, labels = save_tiny_model(folder / "model"), save_labels(folder / "labels.csv")
-    source = (model, "--labels", labels, "--input-size", SIZE, "--scale", "unit")
+    source = (model, "--labels", labels, "--scale", "unit")
     home = folder / "commands"
     exported = folder / "tiny.tar.gz"
     for command in (

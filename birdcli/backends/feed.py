@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from birdcli.manifest import InputType, Layout, Scale
+from birdcli.model_version import InputType, Layout, Scale
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from birdcli.items import RgbBatch
-    from birdcli.manifest import InputSpec
+    from birdcli.model_version import InputSpec
 
 
 def scaled(levels: Any, scale: Scale) -> Any:

@@ -13,7 +13,7 @@ from birdcli.backends.feed import arranged, scaled
 from birdcli.backends.signature import check_input, count_classes
 from birdcli.backends.tflite_file import read_tflite
 from birdcli.errors import ErrorCode, InferenceError, ModelError
-from birdcli.manifest import InputType, Layout, OutputKind
+from birdcli.model_version import InputType, Layout, OutputKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from birdcli.items import RgbBatch, ScoreBatch
-    from birdcli.manifest import InputSpec
+    from birdcli.model_version import InputSpec
 
 SCORE_TYPES: Final = frozenset({"float32", "int8", "uint8"})
 _TRIAL_S: Final = 120.0

@@ -9,7 +9,7 @@ import numpy as np
 
 from birdcli.backends.litert import load_tflite
 from birdcli.errors import BirdError
-from birdcli.manifest import InputSpec, InputType, Layout, OutputKind, Scale
+from birdcli.model_version import InputSpec, InputType, Layout, OutputKind, Scale
 
 
 def main(arguments: list[str]) -> int:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from birdcli.errors import ErrorCode, ModelError
-from birdcli.manifest import InputType, Layout
+from birdcli.model_version import InputType, Layout
 
 if TYPE_CHECKING:
-    from birdcli.manifest import InputSpec
+    from birdcli.model_version import InputSpec
 
 CHANNELS: Final = 3
 _FLOATS: Final = frozenset({"bfloat16", "float16", "float32", "float64"})

@@ -11,14 +11,14 @@ from birdcli.backends.saved_model import load_module, read_signature
 from birdcli.backends.signature import check_input, count_classes
 from birdcli.backends.tensorflow_runtime import tensorflow
 from birdcli.errors import ErrorCode, InferenceError, ModelError
-from birdcli.manifest import InputType, Layout, OutputKind
+from birdcli.model_version import InputType, Layout, OutputKind
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from birdcli.backends.signature import Signature
     from birdcli.items import RgbBatch, ScoreBatch
-    from birdcli.manifest import InputSpec
+    from birdcli.model_version import InputSpec
 
 GRAPH_FILE = "graph.pb"
 """What a frozen graph is called in the folder of its model."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from birdcli.cli.comparison import Comparison
     from birdcli.labelled_photos import PhotoList
-    from birdcli.manifest import ModelVersion
+    from birdcli.model_version import ModelVersion
     from birdcli.registry import Registry
 
 _LISTS = (".csv", ".tsv")

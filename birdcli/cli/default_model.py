@@ -11,7 +11,7 @@ from birdcli.registry import PRODUCTION
 if TYPE_CHECKING:
     from typing import IO
 
-    from birdcli.manifest import ModelVersion
+    from birdcli.model_version import ModelVersion
     from birdcli.registry import Registry
 
 DEFAULT_MODEL = "aiy-birds-v1@1"

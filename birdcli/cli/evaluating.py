@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from birdcli.evaluation import Evaluation
     from birdcli.labelled_photos import PhotoList
-    from birdcli.manifest import ModelVersion
+    from birdcli.model_version import ModelVersion
     from birdcli.registry import Registry
 
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 from birdcli.cli.context import user_name
 from birdcli.errors import ModelError
 from birdcli.host import usable_cpus
-from birdcli.manifest import OutputKind
+from birdcli.model_version import OutputKind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
     from typing import IO
 
-    from birdcli.manifest import Evidence, ModelVersion
+    from birdcli.model_version import Evidence, ModelVersion
     from birdcli.models.install import InstallTools
     from birdcli.registry import Registry
 
@@ -101,14 +101,14 @@ def prove(registry: Registry, version: ModelVersion) -> Evidence:
         folder, version, labels, precision=Precision.AUTO, threads=usable_cpus()
     )
     verify_against_shipped(classifier, version, labels)
-    return make_evidence(classifier, report)
+    return make_evidence(version, classifier, report)
 
 
 def withdraw(registry: Registry, version: ModelVersion) -> None:
     """Takes back what this kind of host has proven of a version that it no longer reproduces."""
-    from birdcli.host import cpu_features, library_versions
-    from birdcli.models.libraries import ANSWERING_LIBRARIES
+    from birdcli.host import cpu_features
+    from birdcli.models.libraries import answering_libraries
 
     registry.withdraw_evidence(
-        version.id, host=cpu_features(), libraries=library_versions(*ANSWERING_LIBRARIES)
+        version.id, host=cpu_features(), libraries=answering_libraries(version.format)
     )

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from birdcli.cli.history_rows import Row, history_rows
-from birdcli.host import cpu_features, library_versions
-from birdcli.models.libraries import ANSWERING_LIBRARIES
+from birdcli.host import cpu_features
+from birdcli.models.libraries import answering_libraries, answering_libraries_by_format
 from birdcli.registry.reader import natural_key
 from birdcli.states import State, is_validated, state_of
 
 if TYPE_CHECKING:
-    from birdcli.manifest import ModelVersion
+    from birdcli.model_version import ModelVersion
     from birdcli.registry import Registry
 
 
@@ -24,12 +24,14 @@ LIST_COLUMNS = ("Model", "State", "Aliases", "Size", "Licence")
 def list_rows(registry: Registry) -> list[Row]:
     """Returns one row per version: model, state, validated here, aliases, bytes, licence."""
     manifest = registry.load()
-    host, libraries = cpu_features(), library_versions(*ANSWERING_LIBRARIES)
+    host, libraries = cpu_features(), answering_libraries_by_format()
     return [
         {
             "model": version.id,
-            "state": str(state_of(version, manifest, host=host, libraries=libraries)),
-            "validated_here": is_validated(version, host=host, libraries=libraries),
+            "state": str(
+                state_of(version, manifest, host=host, libraries=libraries[version.format])
+            ),
+            "validated_here": is_validated(version, host=host, libraries=libraries[version.format]),
             "aliases": list(manifest.aliases_of(version.id)),
             "bytes": registry.disk_bytes(version),
             "licence": version.licence,
@@ -60,7 +62,7 @@ def list_cells(rows: list[Row]) -> list[list[str]]:
 def version_fields(registry: Registry, version: ModelVersion) -> Row:
     """Returns all that is known of a version, as JSON values."""
     manifest = registry.load()
-    host, libraries = cpu_features(), library_versions(*ANSWERING_LIBRARIES)
+    host, libraries = cpu_features(), answering_libraries(version.format)
     fields: Row = {
         "model": version.id,
         "state": str(state_of(version, manifest, host=host, libraries=libraries)),

@@ -12,14 +12,8 @@ from birdcli.cli.context import open_registry, print_people, reports_errors, say
 from birdcli.cli.options import option
 from birdcli.cli.values import parse_size
 from birdcli.errors import ErrorCode, ModelError, UsageError
-from birdcli.manifest import (
-    InputSpec,
-    LabelsSpec,
-    ModelFormat,
-    NamesSpec,
-    Scale,
-    check_model_id,
-)
+from birdcli.manifest import check_model_id
+from birdcli.model_version import InputSpec, LabelsSpec, ModelFormat, NamesSpec, Scale
 from birdcli.registry import load_builtin_manifest
 
 app = typer.Typer(

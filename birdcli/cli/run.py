@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from birdcli.cache import Cache
     from birdcli.items import Failed, FetchedImage, ImageRef, Outcome, Timings
     from birdcli.labels import LabelSet
-    from birdcli.manifest import ModelVersion
     from birdcli.metrics import RunMetrics
+    from birdcli.model_version import ModelVersion
     from birdcli.pipeline import Pipeline
     from birdcli.ports import Classifier, Fetcher
     from birdcli.progress import LiveProgress

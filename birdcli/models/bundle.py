@@ -25,7 +25,7 @@ from birdcli.registry.integrity import expected_digests, verify_version_files
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from birdcli.manifest import ModelVersion
+    from birdcli.model_version import ModelVersion
     from birdcli.registry import Registry
 
 ENTRY_FILE: Final = "birdcli-model.json"
@@ -113,7 +113,7 @@ def import_version(
                 staged, version, labels, precision=Precision.AUTO, threads=threads
             )
             verify_against_shipped(classifier, version, labels)
-            version = version.with_evidence(make_evidence(classifier, report))
+            version = version.with_evidence(make_evidence(version, classifier, report))
         return registry.install(version, staged, who=who), validates
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from birdcli.backends.signature import picture_input
 from birdcli.errors import ErrorCode, ModelError, UsageError
-from birdcli.manifest import InputSpec, InputType, ModelFormat, Scale
+from birdcli.model_version import InputSpec, InputType, ModelFormat, Scale
 
 if TYPE_CHECKING:
     from birdcli.backends.signature import TensorFacts

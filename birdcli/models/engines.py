@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Final
 
 from birdcli.errors import ErrorCode, UsageError
 from birdcli.host import library_versions
-from birdcli.manifest import InputType, ModelFormat
+from birdcli.model_version import InputType, ModelFormat
 from birdcli.models.precision import Precision
 
 if TYPE_CHECKING:
-    from birdcli.manifest import ModelVersion
+    from birdcli.model_version import ModelVersion
 
 _TENSORFLOW_BATCH: Final = 8
 """The fastest batch for a graph whose fake-quantisation is not folded: larger ones leave the

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from birdcli.items import RgbImage
     from birdcli.labelled_photos import PhotoList
     from birdcli.labels import LabelSet
-    from birdcli.manifest import ModelVersion
+    from birdcli.model_version import ModelVersion
     from birdcli.ports import Classifier
     from birdcli.registry import Registry
 
@@ -150,7 +150,7 @@ def _ask_model(
     """A function of its own, so that a model is gone before the next one is loaded."""
     labels = load_labels(folder, version)
     classifier, _ = load_classifier(
-        folder, version, labels, precision=Precision.FLOAT32, threads=threads
+        folder, version, labels, precision=Precision.AUTO, threads=threads
     )
     decode = model_decoder(version)
     return labels, tuple(classify_files(paths, classifier, labels, decode, threads=threads))

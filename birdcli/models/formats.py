@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from birdcli.errors import ErrorCode, ModelError
-from birdcli.manifest import ModelFormat
+from birdcli.model_version import ModelFormat
 from birdcli.models.archive import find_model_root
 
 if TYPE_CHECKING:

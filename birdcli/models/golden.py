@@ -18,7 +18,7 @@ from PIL import Image
 
 from birdcli.errors import ErrorCode, InferenceError, ItemError, ModelError
 from birdcli.hashing import sha256_of_bytes
-from birdcli.manifest import OutputKind
+from birdcli.model_version import OutputKind
 from birdcli.models.outputs import STEP
 from birdcli.models.probes import PROBE_NAMES, make_probes
 

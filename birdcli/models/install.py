@@ -11,7 +11,7 @@ import msgspec
 
 from birdcli.errors import ErrorCode, ModelError
 from birdcli.hashing import digest_matches, sha256_of_bytes
-from birdcli.manifest import LabelsSpec, ModelFormat, ModelVersion, NamesSpec
+from birdcli.model_version import LabelsSpec, ModelFormat, ModelVersion, NamesSpec
 from birdcli.models.archive import unpack_archive
 from birdcli.models.claims import settle_input
 from birdcli.models.formats import bare_file_name, demand_format, recognise

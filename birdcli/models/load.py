@@ -10,10 +10,10 @@ from birdcli.errors import ErrorCode, ModelError
 from birdcli.hashing import sha256_of_bytes, verify_digest
 from birdcli.host import cpu_features, library_versions
 from birdcli.labels import LabelSet, check_class_count, parse_common_names, parse_label_map
-from birdcli.manifest import Evidence, ModelFormat, OutputKind
+from birdcli.model_version import Evidence, ModelFormat, OutputKind
 from birdcli.models.engines import choose_engine
 from birdcli.models.golden import decode_golden, load_shipped_golden, verify_golden
-from birdcli.models.libraries import ANSWERING_LIBRARIES
+from birdcli.models.libraries import answering_libraries
 from birdcli.settings import DecodeSettings
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from birdcli.backends.tensorflow import GraphSpec
     from birdcli.items import RgbImage
-    from birdcli.manifest import FileEntry, ModelVersion
+    from birdcli.model_version import FileEntry, ModelVersion
     from birdcli.models.engines import Engine
     from birdcli.models.golden import GoldenReport
     from birdcli.models.precision import Precision
@@ -185,12 +185,12 @@ def load_classifier(
     return classifier, report
 
 
-def make_evidence(classifier: Classifier, report: GoldenReport) -> Evidence:
+def make_evidence(version: ModelVersion, classifier: Classifier, report: GoldenReport) -> Evidence:
     """Returns the proof that this kind of host reproduced the golden outputs."""
     return Evidence(
         host=cpu_features(),
         backend=classifier.backend,
-        libraries=library_versions(*ANSWERING_LIBRARIES),
+        libraries=answering_libraries(version.format),
         deviation=round(report.deviation, 6),
         at=datetime.now(UTC).isoformat(timespec="seconds"),
     )

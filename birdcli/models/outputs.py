@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from birdcli.errors import ErrorCode, ModelError
-from birdcli.manifest import OutputKind
+from birdcli.model_version import OutputKind
 
 if TYPE_CHECKING:
     from birdcli.items import ScoreBatch

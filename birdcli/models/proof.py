@@ -9,7 +9,7 @@ import msgspec
 from birdcli.errors import ErrorCode, ModelError
 from birdcli.hashing import sha256_of_file
 from birdcli.labels import check_class_count
-from birdcli.manifest import FileEntry, ModelFormat, OutputKind
+from birdcli.model_version import FileEntry, ModelFormat, OutputKind
 from birdcli.models.claims import doubt_levels
 from birdcli.models.golden import encode_golden, make_golden, run_probes
 from birdcli.models.load import (
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from birdcli.backends.signature import Signature
     from birdcli.backends.tflite_file import TfliteFacts
     from birdcli.labels import LabelSet
-    from birdcli.manifest import ModelVersion
+    from birdcli.model_version import ModelVersion
     from birdcli.ports import Classifier
 
 
@@ -134,7 +134,7 @@ def prove_staged(
     classifier, report = load_classifier(
         staged, version, labels, precision=Precision.AUTO, threads=threads
     )
-    return version.with_evidence(make_evidence(classifier, report))
+    return version.with_evidence(make_evidence(version, classifier, report))
 
 
 def _prepare(version: ModelVersion, staged: Path) -> FileEntry:

@@ -9,7 +9,7 @@ import msgspec
 
 from birdcli.errors import ErrorCode, ModelError
 from birdcli.evaluation import Evaluation  # noqa: TC001 - msgspec reads annotations at run time
-from birdcli.manifest import Evidence  # noqa: TC001 - likewise
+from birdcli.model_version import Evidence  # noqa: TC001 - likewise
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -10,7 +10,7 @@ from birdcli.hashing import verify_digest
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from birdcli.manifest import ModelVersion
+    from birdcli.model_version import ModelVersion
 
 
 def verify_version_files(version: ModelVersion, folder: Path, registry: Path) -> None:

@@ -11,7 +11,8 @@ from birdcli.registry.history import alias_targets, installed_digests
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from birdcli.manifest import Manifest, ModelVersion
+    from birdcli.manifest import Manifest
+    from birdcli.model_version import ModelVersion
     from birdcli.registry.history import HistoryEntry
 
 

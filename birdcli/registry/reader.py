@@ -7,7 +7,7 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 from birdcli.errors import ErrorCode, ModelError
-from birdcli.manifest import Manifest, ModelVersion, check_model_id, parse_manifest
+from birdcli.manifest import Manifest, check_model_id, parse_manifest
 from birdcli.registry.history import alias_targets
 from birdcli.registry.integrity import verify_version_files
 from birdcli.registry.plans import (
@@ -21,6 +21,7 @@ from birdcli.registry.plans import (
 from birdcli.registry.state_files import StateFiles
 
 if TYPE_CHECKING:
+    from birdcli.model_version import ModelVersion
     from pathlib import Path
 
     from birdcli.registry.history import HistoryEntry

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from birdcli.evaluation import Evaluation
-    from birdcli.manifest import Evidence, Manifest, ModelVersion
+    from birdcli.manifest import Manifest
+    from birdcli.model_version import Evidence, ModelVersion
     from birdcli.registry.plans import PrunePlan
     from birdcli.registry.state_files import Snapshot
 

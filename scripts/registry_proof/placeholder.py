@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from birdcli.hashing import sha256_of_bytes
-from birdcli.manifest import Evidence, FileEntry, LabelsSpec, ModelFormat, ModelVersion
+from birdcli.model_version import Evidence, FileEntry, LabelsSpec, ModelFormat, ModelVersion
 from birdcli.registry import Registry, load_builtin_manifest
 
 if TYPE_CHECKING:

@@ -361,7 +361,7 @@ def test_one_flipped_byte_of_the_model_stops_the_run(
 ) -> None:
     home = tmp_path / "home"
     shutil.copytree(birdcli.home, home)
-    weights = home / "registry/models/tiny/1/module/variables/variables.data-00000-of-00001"
+    (weights,) = (home / "registry/models/tiny/1").rglob("variables.data-00000-of-00001")
     data = bytearray(weights.read_bytes())
     data[100] ^= 1
     weights.write_bytes(data)

@@ -16,7 +16,7 @@ import pytest
 from birdcli.errors import ErrorCode
 from birdcli.hashing import sha256_of_file
 from tests.e2e.conftest import REPOSITORY, Birdcli, Finished
-from tests.tiny_model import SIZE, save_tiny_model
+from tests.tiny_model import save_tiny_model
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,7 +44,7 @@ def two(shared_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Birdcl
     save_tiny_model(folder / "model", logits=True)
     added = run(
         *("registry", "add", "tiny@2", folder / "model", "--labels", shared_folder / "labels.csv"),
-        *("--input-size", str(SIZE)),
+        *("--scale", "unit"),
     )
     assert added.code == 0, added.stderr
     promoted = run("registry", "promote", "tiny@2", "--note", "logits now")

@@ -14,7 +14,6 @@ import pytest
 from birdcli.hashing import sha256_of_file
 from tests.e2e.conftest import Birdcli
 from tests.hub_server import Answer, HubServer
-from tests.tiny_model import SIZE
 
 if TYPE_CHECKING:
     import subprocess
@@ -55,7 +54,7 @@ def test_a_killed_download_goes_on_where_it_stopped(
     with HubServer(archive.read_bytes(), script=script, etag='"1"') as hub:
         command = (
             *("registry", "add", "tiny@1", hub.url, "--labels", shared_folder / "labels.csv"),
-            *("--input-size", str(SIZE), "--background-id", "11"),
+            *("--scale", "unit", "--background-id", "11"),
             *("--sha256", sha256_of_file(archive)),
         )
         process = birdcli.start(*command)

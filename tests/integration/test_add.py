@@ -15,7 +15,7 @@ import pytest
 
 from birdcli.cli.installing import deviation_unit, install_tools, prove
 from birdcli.errors import BirdError, ErrorCode, ModelError, UsageError
-from birdcli.manifest import (
+from birdcli.model_version import (
     InputSpec,
     InputType,
     LabelsSpec,

@@ -57,7 +57,7 @@ def birdcli(tmp_path_factory: pytest.TempPathFactory) -> Birdcli:
         model = save_tiny_model(folder / f"model{version}", change=change)
         added = run.inline(
             *("registry", "add", f"tiny@{version}", str(model), "--labels", str(labels)),
-            *("--input-size", str(SIZE)),
+            *("--scale", "unit"),
             *(("--names", str(names)) if version == "1" else ()),
         )
         assert added.code == 0, added.stderr

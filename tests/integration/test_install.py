@@ -17,10 +17,9 @@ import pytest
 from birdcli.cli.default_model import choose_model
 from birdcli.cli.installing import install_tools, prove
 from birdcli.errors import ErrorCode, ModelError
-from birdcli.manifest import (
+from birdcli.model_version import (
     InputSpec,
     LabelsSpec,
-    Manifest,
     ModelFormat,
     ModelVersion,
     NamesSpec,
@@ -35,6 +34,7 @@ from tests.hub_server import HubServer
 from tests.tiny_model import LABELS_CSV, SIZE, save_labels, save_tiny_model
 
 if TYPE_CHECKING:
+    from birdcli.manifest import Manifest
     from collections.abc import Iterator
     from pathlib import Path
 
@@ -311,8 +311,11 @@ def test_a_model_that_answers_otherwise_is_not_proven(tiny: Path, tmp_path: Path
     changed = msgspec.structs.replace(
         installed, input=msgspec.structs.replace(installed.input, scale=Scale.SYMMETRIC)
     )
+    folder = registry.version_folder(installed)
     with pytest.raises(ModelError) as caught:
-        prove(registry, changed)
+        load_classifier(
+            folder, changed, load_labels(folder, changed), precision=Precision.AUTO, threads=1
+        )
     assert caught.value.code is ErrorCode.MODEL_GOLDEN_MISMATCH
     assert "nat off" in caught.value.message
 

@@ -16,7 +16,7 @@ from birdcli.backends import litert
 from birdcli.backends import tensorflow as backend
 from birdcli.backends.tflite_file import read_tflite
 from birdcli.errors import ErrorCode, InferenceError, ModelError
-from birdcli.manifest import InputSpec, InputType, Layout, OutputKind, Scale
+from birdcli.model_version import InputSpec, InputType, Layout, OutputKind, Scale
 from tests.tiny_model import CLASSES, SIZE, edit_tflite, save_frozen_graph, save_tflite
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import pytest
 from birdcli.backends import tensorflow as backend
 from birdcli.backends.tensorflow_runtime import configure_threads
 from birdcli.errors import ErrorCode, InferenceError, ModelError
-from birdcli.manifest import InputSpec, InputType, Layout, OutputKind, Scale
+from birdcli.model_version import InputSpec, InputType, Layout, OutputKind, Scale
 from birdcli.models.outputs import detect_output
 from tests.tiny_model import (
     CLASSES,

@@ -10,20 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from birdcli.errors import ErrorCode, ModelError
-from birdcli.manifest import (
+from birdcli.manifest import Manifest, check_model_id, parse_manifest, render_manifest
+from birdcli.model_version import (
     Evidence,
     FileEntry,
     InputType,
     LabelsSpec,
     Layout,
-    Manifest,
     ModelFormat,
     ModelVersion,
     NamesSpec,
     OutputKind,
-    check_model_id,
-    parse_manifest,
-    render_manifest,
 )
 from birdcli.registry import load_builtin_manifest
 

@@ -42,6 +42,7 @@ OWNERS = {
     "filelock": ("registry/registry.py", "registry/staging.py", "models/partial_folder.py"),
     "msgspec": (
         "manifest.py",
+        "model_version.py",
         "registry/history.py",
         "models/install.py",
         "models/proof.py",

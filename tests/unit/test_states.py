@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from birdcli.manifest import Evidence, Manifest
+from birdcli.manifest import Manifest
+from birdcli.model_version import Evidence
 from birdcli.states import State, state_of
 from tests.unit.test_manifest import a_version
 

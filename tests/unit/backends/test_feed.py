@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from birdcli.backends.feed import arranged, scaled
-from birdcli.manifest import InputSpec, InputType, Layout, Scale
+from birdcli.model_version import InputSpec, InputType, Layout, Scale
 
 PIXELS = np.random.RandomState(2).randint(0, 256, (2, 4, 5, 3)).astype(np.uint8)
 

@@ -14,7 +14,7 @@ from birdcli.backends.signature import (
     picture_input,
 )
 from birdcli.errors import ErrorCode, ModelError
-from birdcli.manifest import InputSpec, InputType, Layout
+from birdcli.model_version import InputSpec, InputType, Layout
 
 
 def tensor(*shape: int | None, dtype: str = "float32") -> TensorFacts:

@@ -6,7 +6,7 @@ import pytest
 
 from birdcli.backends.signature import TensorFacts
 from birdcli.errors import BirdError, ErrorCode, ModelError, UsageError
-from birdcli.manifest import InputSpec, InputType, Layout, ModelFormat, Scale
+from birdcli.model_version import InputSpec, InputType, Layout, ModelFormat, Scale
 from birdcli.models.claims import Claims, doubt_levels, settle_input
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from birdcli.errors import ErrorCode, UsageError
-from birdcli.manifest import InputSpec, InputType, LabelsSpec, ModelFormat, ModelVersion
+from birdcli.model_version import InputSpec, InputType, LabelsSpec, ModelFormat, ModelVersion
 from birdcli.models.engines import choose_engine
 from birdcli.models.precision import Precision
 

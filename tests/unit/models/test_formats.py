@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from birdcli.errors import ErrorCode, ModelError
-from birdcli.manifest import ModelFormat
+from birdcli.model_version import ModelFormat
 from birdcli.models.formats import bare_file_name, demand_format, recognise
 
 if TYPE_CHECKING:

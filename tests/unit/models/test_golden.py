@@ -13,7 +13,7 @@ from PIL import Image
 from birdcli.decode import decode_image
 from birdcli.errors import DecodeError, ErrorCode, InferenceError, ModelError
 from birdcli.labels import LabelSet
-from birdcli.manifest import OutputKind
+from birdcli.model_version import OutputKind
 from birdcli.models.golden import (
     GoldenOutputs,
     decode_golden,

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from birdcli.errors import ErrorCode, ModelError
-from birdcli.manifest import LabelsSpec, Manifest, ModelFormat, ModelVersion
+from birdcli.manifest import Manifest
+from birdcli.model_version import LabelsSpec, ModelFormat, ModelVersion
 from birdcli.models.handles import resolve_handle
 from birdcli.models.install import InstallTools, SourceOverrides, install
 from birdcli.registry import Registry, load_builtin_manifest

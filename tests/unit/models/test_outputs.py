@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from birdcli.errors import ErrorCode, ModelError
-from birdcli.manifest import OutputKind
+from birdcli.model_version import OutputKind
 from birdcli.models.outputs import detect_output
 
 LOGITS = np.random.RandomState(4).normal(0, 3, (8, 965)).astype(np.float32)

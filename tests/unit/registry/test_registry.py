@@ -13,12 +13,12 @@ import pytest
 
 from birdcli.errors import ErrorCode, ModelError
 from birdcli.hashing import sha256_of_bytes
-from birdcli.manifest import (
+from birdcli.manifest import Manifest
+from birdcli.model_version import (
     Evidence,
     FileEntry,
     InputSpec,
     LabelsSpec,
-    Manifest,
     ModelFormat,
     ModelVersion,
     NamesSpec,
