@@ -196,7 +196,7 @@ def parse_manifest(data: bytes) -> Manifest:
 
 def render_manifest(manifest: Manifest) -> bytes:
     """Returns the manifest as indented JSON that `parse_manifest` reads back to an equal value."""
-    models: dict[str, dict[str, ModelVersion]] = msgspec.field(default_factory=dict)
+    models: dict[str, dict[str, ModelVersion]] = {}
     for version in manifest.versions:
         entry = msgspec.structs.replace(version, name="", version="")
         models.setdefault(version.name, {})[version.version] = entry

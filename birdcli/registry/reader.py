@@ -21,9 +21,9 @@ from birdcli.registry.plans import (
 from birdcli.registry.state_files import StateFiles
 
 if TYPE_CHECKING:
-    from birdcli.model_version import ModelVersion
     from pathlib import Path
 
+    from birdcli.model_version import ModelVersion
     from birdcli.registry.history import HistoryEntry
     from birdcli.registry.state_files import Snapshot
 

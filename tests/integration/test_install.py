@@ -34,9 +34,10 @@ from tests.hub_server import HubServer
 from tests.tiny_model import LABELS_CSV, SIZE, save_labels, save_tiny_model
 
 if TYPE_CHECKING:
-    from birdcli.manifest import Manifest
     from collections.abc import Iterator
     from pathlib import Path
+
+    from birdcli.manifest import Manifest
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.xdist_group("tensorflow")]
 QUANTUM_NAT = 0.08245
