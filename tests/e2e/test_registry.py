@@ -159,11 +159,8 @@ def test_removing_and_pruning_free_the_disk(home: Birdcli) -> None:
     assert [line[:15] for line in sorted(removed)] == ["removed tiny@1 ", "removed tiny@2 "]
     assert list((home.home / "registry" / "models").iterdir()) == []
     assert not forgotten.exists()
-    states = {
-        row["model"]: row["state"]
-        for row in json.loads(home.inline("registry", "list", "--json").stdout)
-    }
-    assert states == {"aiy-birds-v1@1": "declared", "imagenet-birds@1": "declared"}
+    rows = json.loads(home.inline("registry", "list", "--json").stdout)
+    assert {row["state"] for row in rows} == {"declared"}
 
 
 def test_a_version_moves_to_another_machine_and_works_there(

@@ -261,7 +261,7 @@ def test_its_own_package_runs_without_tensorflow(tiny: dict[str, Path]) -> None:
         "from pathlib import Path\n"
         "import numpy as np\n"
         "from birdcli.backends.litert import load_tflite\n"
-        "from birdcli.manifest import InputSpec, InputType, OutputKind, Scale\n"
+        "from birdcli.model_version import InputSpec, InputType, OutputKind, Scale\n"
         f"spec = InputSpec(height={SIZE}, width={SIZE}, dtype=InputType.UINT8, scale=Scale.NONE)\n"
         "model = load_tflite(Path(sys.argv[1]).read_bytes(), model='m', spec=spec,\n"
         "                    output=OutputKind.PROBABILITIES, threads=1)\n"
