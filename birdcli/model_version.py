@@ -204,16 +204,26 @@ class ModelVersion(Entry, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def digest(self) -> str:
-        """Digest of all that decides an answer: weights, labels, names, input and output."""
-        parts = [
-            [[entry.path, entry.sha256] for entry in self.files or ()],
-            [self.labels.sha256, self.labels.background_id],
-            [self.names.sha256 if self.names else None],
-            [self.input.height, self.input.width, self.input.scale, self.input.preprocessing],
-            [self.input.dtype, self.input.layout],
-            [self.signature, self.output],
-        ]
-        return sha256_of_bytes(json.dumps(parts).encode())
+        """Digest of all that decides an answer: weights, labels, names, input and output.
+
+        Histories keep it for good, so it must never change for what exists: whatever is added to
+        a version later must not count while it has its default.
+        """
+        defaults = InputSpec()
+        parts = {
+            "files": {entry.path: entry.sha256 for entry in self.files or ()},
+            "labels": self.labels.sha256,
+            "background_id": self.labels.background_id,
+            "names": self.names.sha256 if self.names else None,
+            "input": {
+                name: value
+                for name in InputSpec.__struct_fields__
+                if (value := getattr(self.input, name)) != getattr(defaults, name)
+            },
+            "signature": self.signature,
+            "output": self.output,
+        }
+        return sha256_of_bytes(json.dumps(parts, sort_keys=True).encode())
 
     def same_model(self, other: ModelVersion) -> bool:
         """Tells whether both give the same scores to the same classes."""

@@ -71,9 +71,10 @@ def promote(
 
 @reports_errors
 def rollback(*, alias: Alias = PRODUCTION, note: Note = "") -> None:
-    """Point an alias back to what it pointed to before, after proving that on this machine.
+    """Point an alias back to what it pointed to before.
 
-    A second rollback goes one step further back, never to the version that the first one left.
+    That version is proven on this machine first. A second rollback goes one step further back,
+    never to the version that the first one left.
     """
     from birdcli.cli.installing import print_line, prove
     from birdcli.streams import protected_streams
@@ -94,7 +95,7 @@ def history(
     *,
     as_json: Annotated[bool, option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show what was installed, promoted, rolled back and removed: when, by whom and why."""
+    """Show who changed what, when and why."""
     from birdcli.cli.history_rows import HISTORY_COLUMNS, history_cells, history_rows
     from birdcli.cli.tables import print_table
 

@@ -17,7 +17,10 @@ def export_version(
     model: Annotated[str, typer.Argument(metavar="NAME@VERSION", show_default=False)],
     file: Annotated[Path, typer.Argument(metavar="FILE", show_default=False)],
 ) -> None:
-    """Write a version into one archive: model, labels, names, prepared graphs, golden outputs."""
+    """Write a version into one archive for another machine.
+
+    It holds model, labels, names, prepared graphs, golden outputs and provenance.
+    """
     from birdcli.cli.context import print_people
     from birdcli.hashing import sha256_of_file
     from birdcli.models.bundle import export_version as export
@@ -43,7 +46,7 @@ def import_version(
         str | None, option(metavar="HEX", help="Digest that the archive must have.")
     ] = None,
 ) -> None:
-    """Install a version from an archive of `export`, verified on arrival."""
+    """Install a version from an archive of `export`, and verify it."""
     from birdcli.cli.installing import print_line
     from birdcli.host import usable_cpus
     from birdcli.models.bundle import import_version as install

@@ -81,28 +81,3 @@ def version_fields(registry: Registry, version: ModelVersion) -> Row:
         fields["files"] = "pinned on first pull"
     fields["history"] = history_rows(registry.history(), version.id)
     return fields
-
-
-def _value_lines(key: str, value: object, indent: int) -> list[str]:
-    start = f"{' ' * indent}{key}"
-    if isinstance(value, dict):
-        lines = [start]
-        for inner, nested in value.items():
-            lines += _value_lines(str(inner), nested, indent + 2)
-        return lines
-    if isinstance(value, list):
-        if all(not isinstance(item, dict | list) for item in value):
-            return [f"{start}: {', '.join(str(item) for item in value) or '-'}"]
-        lines = [start]
-        for item in value:
-            lines.append(f"{' ' * (indent + 2)}-")
-            if isinstance(item, dict):
-                for inner, nested in item.items():
-                    lines += _value_lines(str(inner), nested, indent + 4)
-        return lines
-    return [f"{start}: {'-' if value in (None, '') else value}"]
-
-
-def field_lines(fields: Row) -> list[str]:
-    """Returns the fields of `version_fields` as text."""
-    return [line for key, value in fields.items() for line in _value_lines(key, value, 0)]

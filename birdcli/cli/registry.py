@@ -51,14 +51,16 @@ def list_versions(*, as_json: Json = False) -> None:
 @reports_errors
 def show(model: ModelId, *, as_json: Json = False) -> None:
     """Show everything that is known of a version."""
-    from birdcli.cli.listing import field_lines, version_fields
+    from birdcli.cli.listing import version_fields
+    from birdcli.cli.showing import version_lines
 
     registry = open_registry()
-    fields = version_fields(registry, registry.resolve(model))
+    version = registry.resolve(model)
+    fields = version_fields(registry, version)
     if as_json:
         say(json.dumps(fields, indent=2))
     else:
-        say("\n".join(field_lines(fields)))
+        say("\n".join(version_lines(version, fields, registry.history())))
 
 
 @app.command()
@@ -155,7 +157,10 @@ def add(
         list[str] | None, option(metavar="KEY=VALUE", help="Where it came from; repeatable.")
     ] = None,
 ) -> None:
-    """Register a new version from a folder, a .tar.gz, .zip, .tflite or .pb file, or a URL."""
+    """Register a new version from a folder, a file or a URL.
+
+    A file is a .tar.gz, .zip, .tflite or .pb; a URL may also be a handle of Kaggle or tfhub.dev.
+    """
     from birdcli.cli.installing import install_tools, partials_folder, print_line
     from birdcli.models.claims import Claims
     from birdcli.models.install import Draft, SourceOverrides
@@ -212,7 +217,10 @@ def verify(
         bool, option("--digests-only", help="Hash the files, run nothing.")
     ] = False,
 ) -> None:
-    """Hash every byte and reproduce the golden outputs; all installed versions by default."""
+    """Hash every byte and reproduce the golden outputs.
+
+    Without a version, all that are installed.
+    """
     from birdcli.cli.installing import deviation_unit, print_line, prove, withdraw
     from birdcli.streams import protected_streams
 

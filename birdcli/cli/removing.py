@@ -21,7 +21,10 @@ def remove(
     *,
     note: Note = "",
 ) -> None:
-    """Remove an installed version that no alias points to, or an alias, never its version."""
+    """Remove a version that no alias points to, or an alias.
+
+    A version that ships with birdcli is declared again. Of an alias, its version stays.
+    """
     registry = open_registry()
     if "@" in reference:
         freed = registry.disk_bytes(registry.resolve(reference))
@@ -38,7 +41,7 @@ def prune(
     dry_run: Annotated[bool, option("--dry-run", help="Only say what would be removed.")] = False,
     note: Note = "",
 ) -> None:
-    """Remove every version that no alias points to or could be rolled back to.
+    """Remove every version that no alias needs, now or to roll back.
 
     A version that was never promoted is such a one. Downloads that nobody has continued for a week
     go as well.

@@ -14,6 +14,7 @@ from birdcli.manifest import Manifest, check_model_id, parse_manifest, render_ma
 from birdcli.model_version import (
     Evidence,
     FileEntry,
+    InputSpec,
     InputType,
     LabelsSpec,
     Layout,
@@ -21,6 +22,7 @@ from birdcli.model_version import (
     ModelVersion,
     NamesSpec,
     OutputKind,
+    Scale,
 )
 from birdcli.registry import load_builtin_manifest
 
@@ -162,6 +164,22 @@ def test_what_is_no_manifest_is_refused(data: bytes) -> None:
 def test_ids_unfit_for_a_folder_are_refused(name: str, version: str) -> None:
     with pytest.raises(ModelError):
         check_model_id(name, version)
+
+
+def test_the_digest_of_what_exists_stays_for_ever() -> None:
+    """Histories keep it: another value here would make every home refuse its own models."""
+    version = ModelVersion(
+        name="birds",
+        version="1",
+        format=ModelFormat.SAVED_MODEL,
+        labels=LabelsSpec(path="l.csv", sha256="ab" * 32, background_id=3),
+        names=NamesSpec(path="n.txt", sha256="cd" * 32),
+        input=InputSpec(height=32, scale=Scale.NONE),
+        signature="serving_default",
+        output=OutputKind.LOGITS,
+        files=(FileEntry(path="module/saved_model.pb", bytes=1, sha256="ef" * 32),),
+    )
+    assert version.digest == "2b1ce5376c1601422be008e9989396b0eabf5ef1356a58fa006ad231aa78dd8a"
 
 
 def test_the_digest_moves_with_everything_that_decides_an_answer() -> None:

@@ -1,0 +1,111 @@
+"""All that is known of a version, as text for people."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING, Final
+
+from birdcli.cli.history_rows import history_cells, history_rows
+from birdcli.cli.tables import aligned_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from birdcli.cli.history_rows import Row
+    from birdcli.model_version import Evidence, FileEntry, LabelsSpec, ModelVersion, NamesSpec
+    from birdcli.registry.history import HistoryEntry
+
+_COLUMN: Final = 12
+_WIDTH: Final = 100
+
+
+def version_lines(
+    version: ModelVersion, fields: Row, history: Sequence[HistoryEntry], *, width: int = _WIDTH
+) -> list[str]:
+    """Returns what `registry show` prints.
+
+    Args:
+        version: The version.
+        fields: What `version_fields` found out about it here.
+        history: The registry's history.
+        width: Cells of a line of prose; digests and addresses are never broken.
+    """
+    lines = [version.id, ""]
+    for key, values in _sections(version, fields, width - _COLUMN):
+        for position, value in enumerate(values):
+            lines.append(f"{key if position == 0 else '':<{_COLUMN}}{value}".rstrip())
+    rows = history_cells(history_rows(history, version.id))
+    if rows:
+        lines += ["", *aligned_lines(("When (UTC)", "Who", "What", "Note"), rows)]
+    return lines
+
+
+def _sections(version: ModelVersion, fields: Row, width: int) -> list[tuple[str, list[str]]]:
+    state = str(fields["state"])
+    if fields.get("validated_here") is False:
+        state += ", not yet validated here"
+    sections = [
+        ("state", [state]),
+        ("aliases", _joined(fields["aliases"])),
+        ("folder", [str(fields["folder"])] if "folder" in fields else []),
+        ("disk", [f"{fields['disk_bytes']:,} bytes"] if "disk_bytes" in fields else []),
+        ("digest", [str(fields["digest"])] if "digest" in fields else []),
+        (
+            "format",
+            [str(version.format) + f", signature {version.signature}" * bool(version.signature)],
+        ),
+        ("input", [_input(version)]),
+        ("output", [str(version.output)] if version.output else []),
+        ("licence", [version.licence] if version.licence else []),
+        ("limits", textwrap.wrap(version.limits, width)),
+        ("sources", list(version.sources)),
+        ("provenance", [f"{key}={value}" for key, value in version.provenance.items()]),
+        ("labels", _text(version.labels)),
+        ("names", _text(version.names)),
+        ("files", _files(version.files)),
+        ("golden", _files((version.golden,) if version.golden else ())),
+        ("prepared", _files(version.prepared)),
+        ("validated", [line for proof in version.evidence for line in _proof(proof)]),
+    ]
+    return [(key, values) for key, values in sections if values]
+
+
+def _joined(names: object) -> list[str]:
+    return [", ".join(names)] if isinstance(names, list) and names else []
+
+
+def _input(version: ModelVersion) -> str:
+    spec = version.input
+    return (
+        f"{spec.height} x {spec.width} RGB, {spec.dtype} {spec.layout}, scale {spec.scale}, "
+        f"{spec.preprocessing}"
+    )
+
+
+def _text(spec: LabelsSpec | NamesSpec | None) -> list[str]:
+    if spec is None:
+        return []
+    lines = [f"{spec.sha256 or 'pinned on first pull':64}  {spec.path}"]
+    if spec.source:
+        lines.append(f"from {spec.source}")
+    background_id = getattr(spec, "background_id", None)
+    if background_id is not None:
+        lines.append(f"class {background_id} means that there is no bird")
+    return lines
+
+
+def _files(files: Sequence[FileEntry] | None) -> list[str]:
+    if files is None:
+        return ["pinned on first pull"]
+    widest = max((len(f"{entry.bytes:,}") for entry in files), default=0)
+    return [f"{entry.sha256}  {entry.bytes:>{widest},}  {entry.path}" for entry in files]
+
+
+def _proof(proof: Evidence) -> list[str]:
+    libraries = ", ".join(f"{name} {version}" for name, version in proof.libraries.items())
+    at = proof.at[:16].replace("T", " ")
+    return [
+        f"{at} UTC by {proof.backend}, {proof.deviation:.4f} off the golden outputs",
+        f"  {libraries}",
+        f"  {proof.host}",
+    ]
