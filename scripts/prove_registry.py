@@ -25,6 +25,7 @@ from birdcli.host import library_versions, usable_cpus
 from scripts.registry_proof.damage import damage_all
 from scripts.registry_proof.fault_hook import Fault
 from scripts.registry_proof.faults import Change, Point, count_steps, strike_all
+from scripts.registry_proof.full_disk import run_full
 from scripts.registry_proof.operations import OPERATIONS, prepare
 from scripts.registry_proof.placeholder import install, open_registry
 from scripts.registry_proof.races import race
@@ -141,6 +142,21 @@ def prove_faults(changes: list[Change], *, share: int, rng: random.Random) -> Pa
     )
 
 
+def prove_full_disk(*, every: int) -> Part:
+    """Lets changes meet a real file system without space."""
+    title = "A real disk that is full"
+    found = run_full(every=every)
+    if found is None:
+        told = "Not run: mounting a file system is not allowed here."
+        return Part(title=title, lines=(told,), problems=())
+    refused, problems = found
+    told = (
+        f"On a tmpfs of 2 MB, with 0 and more pages left: {refused} changes were refused as "
+        f"`model.unwritable` before each went through, **{len(problems)} wrong.**"
+    )
+    return Part(title=title, lines=(told,), problems=tuple(problems))
+
+
 def prove_races(*, processes: int, changes: int) -> Part:
     """Lets processes change one registry at once."""
     started_s = time.perf_counter()
@@ -211,6 +227,7 @@ def run(*, quick: bool) -> list[Part]:
             changes += command_changes(Path(folder))
         return [
             prove_faults(changes, share=20 if quick else 1, rng=rng),
+            prove_full_disk(every=8 if quick else 1),
             prove_races(processes=8, changes=2 if quick else 50),
             prove_damage(per_file=20 if quick else 400),
             measure(runs=1 if quick else 10),

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scripts.prove_registry import measure, placeholder_changes, prove_damage, prove_faults
+from scripts.prove_registry import (
+    measure,
+    placeholder_changes,
+    prove_damage,
+    prove_faults,
+    prove_full_disk,
+)
 from scripts.registry_proof import faults
 from scripts.registry_proof.fault_hook import Fault
 from scripts.registry_proof.races import race
@@ -21,6 +27,10 @@ if TYPE_CHECKING:
 def test_a_registry_survives_kills_and_full_disks_at_any_step(tmp_path: Path) -> None:
     part = prove_faults(placeholder_changes(tmp_path), share=20, rng=random.Random())
     assert part.problems == ()
+
+
+def test_a_real_disk_that_is_full_changes_nothing() -> None:
+    assert prove_full_disk(every=8).problems == ()
 
 
 def test_eight_processes_at_once_lose_no_change() -> None:
