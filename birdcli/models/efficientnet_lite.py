@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
-import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from birdcli.backends.tensorflow_runtime import tensorflow
 from birdcli.errors import ErrorCode, ModelError
 from birdcli.hashing import sha256_of_bytes
 from birdcli.models.imagenet_birds import label_map_csv as label_map_csv  # whoever exports the
@@ -47,20 +47,6 @@ def _blocks() -> Iterator[_Block]:
                                                (1, 1)]):  # fmt: skip
         for repeat in range(repeats):
             yield _Block(stage > 0, stride if repeat == 0 else 1, repeat > 0)
-
-
-def _tensorflow() -> Any:
-    """The door to TensorFlow: only a conversion pays for it."""
-    try:
-        import tensorflow as tf  # slow: seconds, 650 MB
-    except ImportError as err:
-        raise ModelError(
-            ErrorCode.MODEL_RUNTIME_MISSING,
-            f"TensorFlow cannot be imported: {err}",
-            hint="pip install --force-reinstall birdcli",
-        ) from err
-    tf.get_logger().setLevel(logging.ERROR)  # it calls the only way to a graph deprecated
-    return tf
 
 
 def find_weights(package: str = PACKAGE) -> Path:
@@ -182,7 +168,7 @@ def export_imagenet_birds(folder: Path) -> None:
         Padding is TensorFlow's `SAME`, which the author's PyTorch code imitates.
     """
     weights = load_weights(find_weights())
-    tf = _tensorflow()
+    tf = tensorflow()
     v1 = tf.compat.v1
     with tf.Graph().as_default() as graph:
         shape = [None, INPUT_SIZE, INPUT_SIZE, 3]

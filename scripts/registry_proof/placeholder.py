@@ -22,7 +22,9 @@ def open_registry(home: Path, *, lock_timeout_s: float = 60.0) -> Registry:
     return Registry(home, load_builtin_manifest(), lock_timeout_s=lock_timeout_s)
 
 
-def stage(staged: Path, name: str, version: str, *, weights: bytes = b"weights") -> ModelVersion:
+def stage(
+    staged: Path, name: str = "birds", version: str = "1", *, weights: bytes = b"weights"
+) -> ModelVersion:
     """Writes the files of a version and returns its entry."""
     contents = {
         "module/saved_model.pb": b"graph",
@@ -47,7 +49,9 @@ def stage(staged: Path, name: str, version: str, *, weights: bytes = b"weights")
     )
 
 
-def install(registry: Registry, name: str, version: str, *, weights: bytes = b"weights") -> str:
+def install(
+    registry: Registry, name: str = "birds", version: str = "1", *, weights: bytes = b"weights"
+) -> str:
     """Installs such a version and returns its id."""
     with registry.staging() as staged:
         model = stage(staged, name, version, weights=weights)

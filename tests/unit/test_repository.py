@@ -59,7 +59,7 @@ OWNERS = {
     "rich": ("progress.py", "table.py", "cli/*"),
     "tensorflow": (
         *("backends/tensorflow_runtime.py", "backends/tensorflow.py", "backends/saved_model.py"),
-        *("backends/tflite_file.py", "models/efficientnet_lite.py"),
+        *("backends/tflite_file.py",),
     ),
     "tensorflow_hub": ("backends/tensorflow_runtime.py",),
     "typer": ("cli/*",),

@@ -15,21 +15,15 @@ from birdcli.errors import ErrorCode, ModelError
 from birdcli.hashing import sha256_of_bytes
 from birdcli.manifest import Manifest
 from birdcli.model_version import (
-    Evidence,
-    FileEntry,
     InputSpec,
-    LabelsSpec,
-    ModelFormat,
-    ModelVersion,
     NamesSpec,
     Scale,
 )
 from birdcli.registry import Registry, load_builtin_manifest
+from scripts.registry_proof.placeholder import EVIDENCE, install, stage
 
 if TYPE_CHECKING:
     from pytest_mock import MockerFixture
-
-EVIDENCE = Evidence(host="x", backend="b", libraries={}, deviation=0.0, at="2026-01-01")
 
 
 def make_registry(home: Path) -> Registry:
@@ -39,34 +33,6 @@ def make_registry(home: Path) -> Registry:
         now=lambda: datetime(2026, 1, 2, tzinfo=UTC),
         lock_timeout_s=20.0,
     )
-
-
-def stage(
-    staged: Path, name: str = "birds", version: str = "1", weights: bytes = b"w"
-) -> ModelVersion:
-    contents = {"module/saved_model.pb": weights, "golden.npz": b"g", "labels.csv": b"a\n"}
-    entries = {}
-    for path, data in contents.items():
-        (staged / path).parent.mkdir(exist_ok=True)
-        (staged / path).write_bytes(data)
-        entries[path] = FileEntry(path=path, bytes=len(data), sha256=sha256_of_bytes(data))
-    return ModelVersion(
-        name=name,
-        version=version,
-        format=ModelFormat.SAVED_MODEL,
-        labels=LabelsSpec(path="labels.csv", sha256=entries["labels.csv"].sha256),
-        files=(entries["module/saved_model.pb"],),
-        golden=entries["golden.npz"],
-    )
-
-
-def install(
-    registry: Registry, name: str = "birds", version: str = "1", weights: bytes = b"w"
-) -> str:
-    with registry.staging() as staged:
-        model = stage(staged, name, version, weights)
-        registry.install(model, staged, who="me")
-    return model.id
 
 
 def refused(code: ErrorCode) -> pytest.RaisesExc[ModelError]:
