@@ -93,12 +93,20 @@ def command_changes(folder: Path) -> list[Change]:
         done = _birdcli(home, "registry", *map(str, command))
         if done.returncode != 0:
             raise RuntimeError(done.stderr)
-    commands = {
+    commands: dict[str, tuple[object, ...]] = {
         "birdcli registry add": ("add", "tiny@3", *source),
         "birdcli registry promote": ("promote", "tiny@1"),
         "birdcli registry rollback": ("rollback",),
         "birdcli registry import": ("import", exported),
     }
+    data = Path(os.environ.get("BIRDCLI_TEST_DATA", ROOT.parent / "shared")) / "models/aiy-birds-v1"
+    if data.is_dir():  # the real TFLite model, whose engine starts at once
+        commands["birdcli registry pull"] = (
+            *("pull", "aiy-birds-lite@3", "--from"),
+            *(data / "aiy_vision_classifier_birds_V1_3.tflite",),
+            *("--labels", data / "aiy_birds_V1_labelmap.csv"),
+            *("--names", data / "inat_bird_labels.txt"),
+        )
     return [
         Change(name=name, arguments=("--", "registry", *map(str, arguments)), home=home)
         for name, arguments in commands.items()
