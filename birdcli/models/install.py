@@ -243,17 +243,25 @@ def _unpack(source: Path, into: Path, sha256: str | None, *, called: str) -> Non
 
 
 def _copy_folder(source: Path, target: Path) -> None:
+    """Copies a model's folder; what fails while writing is the registry's fault, not its own."""
+    target.mkdir()
     for path in sorted(source.rglob("*")):
+        copy = target / path.relative_to(source)
         if path.is_symlink() or not (path.is_file() or path.is_dir()):
             raise ModelError(
                 ErrorCode.MODEL_ARCHIVE_UNSAFE,
                 f"{path} is a link or no regular file; a model holds regular files only",
                 member=str(path),
             )
-    try:
-        shutil.copytree(source, target, copy_function=shutil.copyfile)
-    except OSError as err:  # shutil.Error is one, too
-        raise _unreadable(str(source), err) from err
+        if path.is_dir():
+            copy.mkdir()
+            continue
+        try:
+            original = path.open("rb")
+        except OSError as err:
+            raise _unreadable(str(path), err) from err
+        with original, copy.open("xb") as out:
+            shutil.copyfileobj(original, out)
 
 
 def _read_text(source: str, staged: Path, tools: InstallTools) -> bytes:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import filelock
 
 from birdcli.errors import ErrorCode, ModelError
-from birdcli.files import sync_folder
+from birdcli.files import sync_folder, sync_tree
 from birdcli.manifest import check_model_id
 from birdcli.registry.history import Action, HistoryEntry, alias_targets
 from birdcli.registry.plans import plan_prune, plan_removal, plan_rollback, verify_declared
@@ -135,8 +135,7 @@ class Registry(RegistryReader):
             verify_declared(version, self._declared)
             target = self.version_folder(version)
             target.parent.mkdir(parents=True, exist_ok=True)
-            for folder in {path.parent for path in staged.rglob("*")}:
-                sync_folder(folder)
+            sync_tree(staged)
             staged.rename(target)
             for folder in (target.parent, target.parent.parent, self.folder / "models"):
                 sync_folder(folder)

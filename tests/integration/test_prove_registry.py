@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from birdcli.errors import ErrorCode
 from scripts.prove_registry import (
     measure,
     placeholder_changes,
@@ -16,7 +17,9 @@ from scripts.prove_registry import (
 )
 from scripts.registry_proof import faults
 from scripts.registry_proof.fault_hook import Fault
+from scripts.registry_proof.full_disk import small_file_system
 from scripts.registry_proof.races import race
+from tests.e2e.conftest import Birdcli
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,6 +34,24 @@ def test_a_registry_survives_kills_and_full_disks_at_any_step(tmp_path: Path) ->
 
 def test_a_real_disk_that_is_full_changes_nothing() -> None:
     assert prove_full_disk(every=8).problems == ()
+
+
+def test_a_model_that_does_not_fit_is_the_disks_fault_not_its_own(tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    (model / "variables").mkdir(parents=True)
+    (model / "saved_model.pb").write_bytes(b"graph")
+    (model / "variables" / "variables.data").write_bytes(bytes(3_000_000))
+    (tmp_path / "labels.csv").write_text("Pica pica\n")
+    with small_file_system() as folder:
+        if folder is None:
+            pytest.skip("mounting a file system is not allowed here")
+        done = Birdcli(folder / "home").inline(
+            "registry", "add", "large@1", str(model), "--labels", str(tmp_path / "labels.csv")
+        )
+        assert done.code == 3
+        assert f"error[{ErrorCode.MODEL_UNWRITABLE}]" in done.stderr
+        assert "is full" in done.stderr
+        assert list((folder / "home" / "registry" / "models").iterdir()) == []
 
 
 def test_eight_processes_at_once_lose_no_change() -> None:

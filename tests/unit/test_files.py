@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
 
-from birdcli.files import atomic_writer
+from birdcli.files import atomic_writer, sync_tree
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,3 +53,18 @@ def test_file_and_folder_are_synced_before_it_returns(
     with atomic_writer(tmp_path / "file") as out:
         out.write(b"new")
     assert synced.call_count == 2
+
+
+def test_a_tree_is_synced_file_by_file_and_folder_by_folder(
+    tmp_path: Path, mocker: MockerFixture
+) -> None:
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "a").write_bytes(b"a")
+    (tmp_path / "deep" / "b").write_bytes(b"b")
+    synced: list[int] = []
+    mocker.patch(
+        "os.fsync", side_effect=lambda descriptor: synced.append(os.fstat(descriptor).st_ino)
+    )
+    sync_tree(tmp_path)
+    wanted = [tmp_path, *tmp_path.rglob("*")]
+    assert sorted(synced) == sorted(path.stat().st_ino for path in wanted)
