@@ -11,9 +11,11 @@ from birdcli.errors import ErrorCode, ModelError
 from birdcli.files import atomic_writer
 from birdcli.hashing import digest_matches
 from birdcli.manifest import Manifest, parse_manifest, render_manifest
+from birdcli.model_version import ModelFormat
 from birdcli.models.archive import unpack_archive
 from birdcli.models.engines import engine_is_installed
 from birdcli.models.load import (
+    TFLITE_FILE,
     load_classifier,
     load_labels,
     make_evidence,
@@ -105,10 +107,15 @@ def import_version(
             ) from err
         unpack_archive(archive, staged)
         version = _read_entry(staged, archive)
+        registry.verify_pins(version)
         verify_version_files(version, staged, registry.folder)
         labels = load_labels(staged, version)
         validates = engine_is_installed(version.format)
         if validates:
+            if version.format is ModelFormat.TFLITE:
+                from birdcli.backends.litert import try_in_child
+
+                try_in_child(staged / TFLITE_FILE, version.input, model=version.id)
             classifier, report = load_classifier(
                 staged, version, labels, precision=Precision.AUTO, threads=threads
             )

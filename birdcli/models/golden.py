@@ -237,6 +237,9 @@ def _best_ids(scores: ScoreBatch) -> NDArray[np.intp]:
 
 
 def _verify_names(expected: GoldenOutputs, labels: LabelSet) -> None:
+    class_count = expected.scores.shape[1]
+    if len(labels) != class_count:
+        raise _mismatch("names", f"there are {len(labels)} labels for {class_count} classes")
     for probe, (ids, names) in enumerate(
         zip(_best_ids(expected.scores), expected.names, strict=True)
     ):

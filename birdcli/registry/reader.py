@@ -112,6 +112,14 @@ class RegistryReader:
         """Returns where the files of an installed version are."""
         return self.folder / "models" / version.name / version.version / version.folder
 
+    def verify_pins(self, version: ModelVersion) -> None:
+        """Raises unless a version has what the package pins of one with its name.
+
+        Raises:
+            ModelError: ``model.manifest_invalid``.
+        """
+        verify_declared(version, self._declared)
+
     def disk_bytes(self, version: ModelVersion) -> int:
         """Returns how many bytes the files of an installed version take, whatever they are."""
         folder = self.version_folder(version)

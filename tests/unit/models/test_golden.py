@@ -212,6 +212,11 @@ def test_an_engine_that_refuses_the_probes_is_a_mismatch(golden: GoldenOutputs) 
     mismatch(golden, "scores", classifier=LinearClassifier(pixels=refuse))
 
 
+def test_labels_of_another_model_are_a_mismatch_of_names(golden: GoldenOutputs) -> None:
+    labels = LabelSet(labels=("Pica pica",), common_names=(None,))
+    assert "1 labels for" in mismatch(golden, "names", labels=labels).message
+
+
 def test_swapped_labels_are_a_mismatch_of_names(golden: GoldenOutputs) -> None:
     best = int(golden.scores[0].argmax())
     swapped = list(LABELS.labels)

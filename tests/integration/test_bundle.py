@@ -1,0 +1,204 @@
+"""Exported archives of every kind of engine, and those that somebody has worked on."""
+
+from __future__ import annotations
+
+import gzip
+import importlib.util
+import io
+import json
+import shutil
+import tarfile
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from birdcli.cli.installing import install_tools
+from birdcli.errors import ErrorCode, ModelError
+from birdcli.hashing import sha256_of_bytes
+from birdcli.model_version import LabelsSpec
+from birdcli.models.bundle import ENTRY_FILE, export_version, import_version
+from birdcli.models.claims import Claims
+from birdcli.models.install import Draft, SourceOverrides, add
+from birdcli.registry import Registry, load_builtin_manifest
+from tests.tiny_model import edit_tflite, save_labels, save_tflite
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from birdcli.model_version import ModelVersion
+
+    Files = dict[str, bytes]
+
+pytestmark = [
+    pytest.mark.tensorflow,
+    pytest.mark.xdist_group("tensorflow"),
+    pytest.mark.skipif(
+        importlib.util.find_spec("ai_edge_litert") is None, reason="quick with ai-edge-litert only"
+    ),
+]
+TFLITE = "module/model.tflite"
+RESHAPE = 22
+
+
+def registry_at(home: Path) -> Registry:
+    return Registry(home, load_builtin_manifest())
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An archive of a tiny TFLite version."""
+    folder = tmp_path_factory.mktemp("exported")
+    source = save_tflite(folder / "m.tflite", dtype="uint8")
+    registry = registry_at(folder / "home")
+    draft = Draft(
+        name="tiny",
+        version="1",
+        source=str(source),
+        labels=LabelsSpec(
+            path="labels.csv", source=str(save_labels(folder / "labels.csv")), background_id=11
+        ),
+        names=None,
+        provenance={"run": "17"},
+        claims=Claims(),
+    )
+    version = add(registry, draft, SourceOverrides(), install_tools(io.StringIO(), name="tiny@1"))
+    export_version(registry, version, folder / "tiny.tar.gz")
+    return folder / "tiny.tar.gz"
+
+
+def imported(home: Path, archive: Path) -> ModelVersion:
+    version, _ = import_version(registry_at(home), archive, sha256=None, who="me", threads=1)
+    return version
+
+
+def worked_on(archive: Path, target: Path, change: Callable[[Files, Any], None]) -> Path:
+    """Repacks an archive after a change of its files and of its entry, digests made to fit."""
+    with tarfile.open(archive) as tar:
+        members = {info.name: tar.extractfile(info) for info in tar.getmembers()}
+        files = {name: file.read() for name, file in members.items() if file is not None}
+    fields = json.loads(files.pop(ENTRY_FILE))
+    entry = fields["models"]["tiny"]["1"]
+    change(files, entry)
+    for described in (*entry["files"], entry["golden"], entry["labels"]):
+        if described["path"] in files:
+            described["sha256"] = sha256_of_bytes(files[described["path"]])
+            if "bytes" in described:
+                described["bytes"] = len(files[described["path"]])
+    with gzip.open(target, "wb") as packed, tarfile.open(fileobj=packed, mode="w|") as tar:
+        for name, data in {ENTRY_FILE: json.dumps(fields).encode(), **files}.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    return target
+
+
+def refusal(home: Path, archive: Path) -> ModelError:
+    with pytest.raises(ModelError) as caught:
+        imported(home, archive)
+    assert registry_at(home).load() == load_builtin_manifest()
+    assert list((home / "registry" / "models").iterdir()) == []
+    return caught.value
+
+
+def test_a_tflite_version_moves_with_its_proof_and_provenance(
+    exported: Path, tmp_path: Path
+) -> None:
+    version = imported(tmp_path, exported)
+    assert version.provenance == {"run": "17"}
+    assert [proof.backend for proof in version.evidence] == ["litert/uint8"]
+    registry_at(tmp_path).verify_files(version)
+
+
+def test_an_archive_that_was_only_repacked_is_as_good(exported: Path, tmp_path: Path) -> None:
+    again = worked_on(exported, tmp_path / "again.tar.gz", lambda files, entry: None)
+    assert imported(tmp_path, again).digest == imported(tmp_path / "other", exported).digest
+
+
+def test_swapped_labels_are_found_although_every_digest_fits(
+    exported: Path, tmp_path: Path
+) -> None:
+    def swap(files: Files, entry: Any) -> None:
+        for one, other in ((b"number0", b"number1"), (b"number2", b"number3")):
+            text = files["labels.csv"].replace(one + b"\n", b"?\n").replace(other, one)
+            files["labels.csv"] = text.replace(b"?", other)
+
+    error = refusal(tmp_path, worked_on(exported, tmp_path / "x.tar.gz", swap))
+    assert error.code is ErrorCode.MODEL_GOLDEN_MISMATCH
+    assert "golden names" in error.message
+
+
+def test_a_file_that_would_kill_the_process_is_tried_apart(exported: Path, tmp_path: Path) -> None:
+    def unplug(model: Any) -> None:
+        codes = [code.builtinCode for code in model.operatorCodes]
+        for operator in model.subgraphs[0].operators:
+            if codes[operator.opcodeIndex] == RESHAPE:
+                operator.inputs = [operator.inputs[0], -1]
+
+    def damage(files: Files, entry: Any) -> None:
+        path = tmp_path / "m.tflite"
+        path.write_bytes(files[TFLITE])
+        edit_tflite(path, unplug)
+        files[TFLITE] = path.read_bytes()
+
+    error = refusal(tmp_path, worked_on(exported, tmp_path / "x.tar.gz", damage))
+    assert error.code is ErrorCode.MODEL_LOAD_FAILED
+    assert "kills the process" in error.message
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        (
+            lambda files, entry: files.update(extra=b"x"),
+            ErrorCode.MODEL_SHA256_MISMATCH,
+        ),
+        (lambda files, entry: files.pop(TFLITE), ErrorCode.MODEL_SHA256_MISMATCH),
+        (lambda files, entry: files.pop("labels.csv"), ErrorCode.MODEL_SHA256_MISMATCH),
+        (
+            lambda files, entry: entry["files"][0].update(path="../x"),
+            ErrorCode.MODEL_MANIFEST_INVALID,
+        ),
+        (
+            lambda files, entry: files.update({"../x": b"x"}),
+            ErrorCode.MODEL_ARCHIVE_UNSAFE,
+        ),
+        (lambda files, entry: entry.update(files=[]), ErrorCode.MODEL_SHA256_MISMATCH),
+    ],
+    ids=["additional", "model missing", "labels missing", "path", "member", "nothing listed"],
+)
+def test_an_archive_that_does_not_hold_what_it_says_is_refused(
+    exported: Path, tmp_path: Path, change: Callable[[Files, Any], None], code: ErrorCode
+) -> None:
+    assert refusal(tmp_path, worked_on(exported, tmp_path / "x.tar.gz", change)).code is code
+
+
+def test_a_name_that_ships_with_birdcli_takes_no_other_model(
+    exported: Path, tmp_path: Path
+) -> None:
+    with tarfile.open(exported) as tar:
+        tar.extractall(tmp_path / "files", filter="data")
+    entry = tmp_path / "files" / ENTRY_FILE
+    fields = json.loads(entry.read_text())
+    fields["models"] = {"aiy-birds-lite": {"3": fields["models"]["tiny"]["1"]}}
+    entry.write_text(json.dumps(fields))
+    archive = shutil.make_archive(str(tmp_path / "x"), "gztar", tmp_path / "files")
+    error = refusal(tmp_path, tmp_path / archive)
+    assert error.code is ErrorCode.MODEL_MANIFEST_INVALID
+    assert "ships with birdcli" in error.message
+
+
+@pytest.mark.parametrize("versions", [0, 2])
+def test_an_archive_of_no_or_two_versions_is_refused(
+    exported: Path, tmp_path: Path, versions: int
+) -> None:
+    with tarfile.open(exported) as tar:
+        tar.extractall(tmp_path / "files", filter="data")
+    entry = tmp_path / "files" / ENTRY_FILE
+    fields = json.loads(entry.read_text())
+    one = fields["models"]["tiny"]["1"]
+    fields["models"] = {"tiny": {str(number): one for number in range(versions)}}
+    entry.write_text(json.dumps(fields))
+    archive = shutil.make_archive(str(tmp_path / "x"), "gztar", tmp_path / "files")
+    error = refusal(tmp_path, tmp_path / archive)
+    assert error.code is ErrorCode.MODEL_MANIFEST_INVALID
