@@ -127,7 +127,8 @@ def test_tensorflow_hub_loads_it(exported: Path, model: Any) -> None:
     import tensorflow_hub as hub
 
     scores = run(hub.load(str(exported)), "default", rings()[None])
-    np.testing.assert_array_equal(scores, run(model, "default", rings()[None]))
+    # TensorFlow's threads may add in another order on a busy machine: last bits, no more.
+    np.testing.assert_allclose(scores, run(model, "default", rings()[None]), rtol=1e-5)
 
 
 def test_its_operations_only_compute(exported: Path) -> None:
