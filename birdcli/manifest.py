@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -83,7 +84,8 @@ class Manifest(Entry, frozen=True, kw_only=True):
         """Returns the union with read-only declarations; own versions win."""
         own = {version.id for version in self.versions}
         extra = tuple(version for version in declared.versions if version.id not in own)
-        return msgspec.structs.replace(self, versions=(*self.versions, *extra))
+        # The mark is of the file alone, which the union is not.
+        return msgspec.structs.replace(self, versions=(*self.versions, *extra), history=None)
 
 
 class _ManifestFile(Entry, frozen=True, kw_only=True):
@@ -112,7 +114,7 @@ def _invalid(message: str) -> ModelError:
 def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     fields = dict(pairs)
     if len(fields) != len(pairs):
-        twice = next(key for key, _ in pairs if sum(key == other for other, _ in pairs) > 1)
+        twice, _ = Counter(key for key, _ in pairs).most_common(1)[0]
         raise _invalid(f"the key {twice!r} stands twice")
     return fields
 

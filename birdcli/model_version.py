@@ -225,6 +225,16 @@ class ModelVersion(Entry, frozen=True, kw_only=True, omit_defaults=True):
         }
         return sha256_of_bytes(json.dumps(parts, sort_keys=True).encode())
 
+    @property
+    def derived_digest(self) -> str:
+        """Digest of what was made here of the model: golden outputs and prepared graphs."""
+        made = [*((self.golden,) if self.golden else ()), *self.prepared]
+        return sha256_of_bytes(json.dumps({it.path: it.sha256 for it in made}).encode())
+
+    def same_bytes(self, other: ModelVersion) -> bool:
+        """Tells whether both answer with the very same bytes, derived ones included."""
+        return (self.digest, self.derived_digest) == (other.digest, other.derived_digest)
+
     def same_model(self, other: ModelVersion) -> bool:
         """Tells whether both give the same scores to the same classes."""
         return (self.files, self.labels.sha256, self.labels.background_id) == (

@@ -58,7 +58,7 @@ def promote(
                 registry, version, listed, tolerance=tolerance, people=streams.people
             )
         previous = registry.promote(
-            version.id,
+            version,
             evidence,
             alias=alias,
             note=note,
@@ -83,7 +83,7 @@ def rollback(*, alias: Alias = PRODUCTION, note: Note = "") -> None:
     target = registry.rollback_target(alias)
     with protected_streams() as streams:
         evidence = prove(registry, target)
-        left = registry.rollback(target.id, evidence, alias=alias, note=note, who=user_name())
+        left = registry.rollback(target, evidence, alias=alias, note=note, who=user_name())
         print_line(streams.people, f"{alias} is {target.id} again (left: {left})")
 
 

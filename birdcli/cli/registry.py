@@ -236,7 +236,7 @@ def verify(
                     registry.verify_files(version)
                 else:
                     evidence = prove(registry, version)
-                    registry.add_evidence(version.id, evidence)
+                    registry.add_evidence(version, evidence)
                     found += f"; golden outputs reproduced within {evidence.deviation:.3f} "
                     found += deviation_unit(version)
             except ModelError as err:

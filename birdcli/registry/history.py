@@ -14,6 +14,8 @@ from birdcli.model_version import Evidence  # noqa: TC001 - likewise
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from birdcli.model_version import ModelVersion
+
 
 class Action(StrEnum):
     """What a change did."""
@@ -35,6 +37,7 @@ class HistoryEntry(msgspec.Struct, frozen=True, kw_only=True, rename={"source": 
         model: The version that was installed or removed, or that the alias points to since; of an
             alias that was taken away, the one it pointed to.
         digest: `ModelVersion.digest` of the version at that time, empty if it was removed.
+        derived: Its `ModelVersion.derived_digest`, likewise.
         alias: The alias that moved, if one did.
         source: What the alias pointed to before (`from` in JSON).
         note: Why, in the user's words.
@@ -48,15 +51,16 @@ class HistoryEntry(msgspec.Struct, frozen=True, kw_only=True, rename={"source": 
     action: Action
     model: str
     digest: str = ""
+    derived: str = ""
     alias: str | None = None
     source: str | None = None
     note: str = ""
     evidence: Evidence | None = None
     evaluations: tuple[Evaluation, ...] = ()
 
-    def of(self, digest: str) -> HistoryEntry:
-        """Returns this entry about a version with this digest."""
-        return msgspec.structs.replace(self, digest=digest)
+    def of(self, version: ModelVersion) -> HistoryEntry:
+        """Returns this entry about a version with its digests."""
+        return msgspec.structs.replace(self, digest=version.digest, derived=version.derived_digest)
 
 
 def parse_history(data: bytes) -> tuple[HistoryEntry, ...]:
@@ -110,12 +114,18 @@ def alias_targets(history: Iterable[HistoryEntry]) -> dict[str, tuple[str, ...]]
     return {alias: tuple(targets) for alias, targets in steps.items()}
 
 
-def installed_digests(history: Iterable[HistoryEntry]) -> dict[str, str]:
-    """Returns the digest of each version that the history says is installed."""
-    digests: dict[str, str] = {}
+def installed_entries(history: Iterable[HistoryEntry]) -> dict[str, HistoryEntry]:
+    """Returns the last entry with digests of each version that the history says is installed."""
+    last: dict[str, HistoryEntry] = {}
     for entry in history:
         if entry.action is Action.REMOVE:
-            digests.pop(entry.model, None)
+            last.pop(entry.model, None)
         elif entry.digest:
-            digests[entry.model] = entry.digest
-    return digests
+            last[entry.model] = entry
+    return last
+
+
+def promoted_digest(history: Iterable[HistoryEntry], alias: str, model: str) -> str | None:
+    """Returns the digest of a version when an alias last pointed to it, or None."""
+    moved = [it for it in history if it.alias == alias and it.model == model and it.digest]
+    return moved[-1].digest if moved else None

@@ -32,7 +32,11 @@ def verify_version_files(version: ModelVersion, folder: Path, registry: Path) ->
             hint=f"birdcli registry pull {version.id}",
             model=version.id,
         )
-    if folder.resolve() != registry.resolve() / folder.relative_to(registry):
+    try:
+        is_link = folder.resolve() != registry.resolve() / folder.relative_to(registry)
+    except (OSError, RuntimeError):  # a link to itself
+        is_link = True
+    if is_link:
         raise ModelError(ErrorCode.MODEL_SHA256_MISMATCH, f"{folder} is a link", path=str(folder))
     expected = expected_digests(version)
     for path in sorted(folder.rglob("*")):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from birdcli.errors import ErrorCode, ModelError
-from birdcli.registry.history import alias_targets, installed_digests
+from birdcli.registry.history import alias_targets, installed_entries, promoted_digest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from birdcli.manifest import Manifest
     from birdcli.model_version import ModelVersion
     from birdcli.registry.history import HistoryEntry
+
+
+PRODUCTION: Final = "production"
+"""What answers when nobody chose a model."""
 
 
 def verify_alias(alias: str, manifest: Manifest, history: Sequence[HistoryEntry]) -> None:
@@ -47,7 +51,10 @@ def verify_recorded(version: ModelVersion, history: Sequence[HistoryEntry]) -> N
     Raises:
         ModelError: ``model.history_mismatch``.
     """
-    if version.installed and installed_digests(history).get(version.id) != version.digest:
+    if not version.installed:
+        return
+    entry = installed_entries(history).get(version.id)
+    if entry is None or (entry.digest, entry.derived) != (version.digest, version.derived_digest):
         raise ModelError(
             ErrorCode.MODEL_HISTORY_MISMATCH,
             f"the manifest's entry of {version.id} is not what was installed",
@@ -112,6 +119,13 @@ def plan_rollback(alias: str, manifest: Manifest, history: Sequence[HistoryEntry
             hint=f"Install {target} again, or promote another version.",
             model=target,
         )
+    if promoted_digest(history, alias, target) != version.digest:
+        raise ModelError(
+            ErrorCode.MODEL_NOT_INSTALLED,
+            f"{alias} would go back to {target}, which was removed; another model has its name now",
+            hint="Promote the version that you mean.",
+            model=target,
+        )
     return target
 
 
@@ -134,6 +148,50 @@ def plan_removal(model_id: str, manifest: Manifest) -> None:
             f"birdcli registry remove {aliases[0]}",
             model=model_id,
         )
+
+
+def plan_installation(
+    version: ModelVersion, manifest: Manifest, history: Sequence[HistoryEntry], *, exact: bool
+) -> ModelVersion:
+    """Returns a version as it is to stand in the manifest.
+
+    The same model again repairs what is there, or brings English names that were missing.
+
+    Args:
+        version: What is to be installed.
+        manifest: The registry's own versions.
+        history: What led there.
+        exact: Whether golden outputs and prepared graphs must be those that are installed, because
+            they were not made here.
+
+    Raises:
+        ModelError: ``model.exists`` if the name is an alias, or the version is installed with
+            other bytes.
+    """
+    if version.name in {PRODUCTION, *manifest.aliases, *alias_targets(history)}:
+        raise ModelError(
+            ErrorCode.MODEL_EXISTS,
+            f"{version.name!r} is an alias, and no name for a model",
+            hint="`birdcli registry promote NAME@VERSION --alias` points it to a model.",
+            model=version.id,
+        )
+    old = manifest.version(version.id)
+    if old is None or not old.installed:
+        return version
+    same_names = (
+        old.names is None
+        or old.names.sha256 is None
+        or version.names is None
+        or version.names.sha256 in (None, old.names.sha256)
+    )
+    if not old.same_model(version) or not same_names or (exact and not old.same_bytes(version)):
+        raise ModelError(
+            ErrorCode.MODEL_EXISTS,
+            f"{version.id} is installed with other bytes; versions never change",
+            hint="Give the new bytes a new version.",
+            model=version.id,
+        )
+    return old.installed_again(version)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from importlib import resources
 from typing import TYPE_CHECKING
 
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from birdcli.model_version import ModelVersion
     from birdcli.registry.history import HistoryEntry
     from birdcli.registry.state_files import Snapshot
-
-PRODUCTION = "production"
 
 
 def load_builtin_manifest() -> Manifest:
@@ -93,13 +92,14 @@ class RegistryReader:
         exact = manifest.version(reference)
         if exact is not None:
             return exact
-        named = [version for version in manifest.versions if version.name == reference]
-        if named:
-            return max(named, key=lambda v: (v.installed, natural_key(v.version)))
+        # Before names: nothing that is called like an alias may answer in its place.
         verify_alias(reference, snapshot.manifest, snapshot.history)
         aliased = manifest.version(manifest.aliases.get(reference, ""))
         if aliased is not None:
             return aliased
+        named = [version for version in manifest.versions if version.name == reference]
+        if named:
+            return max(named, key=lambda v: (v.installed, natural_key(v.version)))
         known = ", ".join(sorted({v.name for v in manifest.versions} | set(manifest.aliases)))
         raise ModelError(
             ErrorCode.MODEL_NOT_FOUND,
@@ -122,10 +122,12 @@ class RegistryReader:
 
     def disk_bytes(self, version: ModelVersion) -> int:
         """Returns how many bytes the files of an installed version take, whatever they are."""
-        folder = self.version_folder(version)
-        if not version.installed or not folder.is_dir():
-            return 0
-        return sum(path.lstat().st_size for path in folder.rglob("*") if not path.is_dir())
+        size = 0
+        if version.installed:
+            with suppress(OSError):  # somebody removes it at this moment
+                for path in self.version_folder(version).rglob("*"):
+                    size += 0 if path.is_dir() else path.lstat().st_size
+        return size
 
     def verify_files(self, version: ModelVersion) -> None:
         """Holds an installed version against its history, and every byte against its digest.

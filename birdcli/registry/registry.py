@@ -13,7 +13,13 @@ from birdcli.errors import ErrorCode, ModelError
 from birdcli.files import sync_folder, sync_tree
 from birdcli.manifest import check_model_id
 from birdcli.registry.history import Action, HistoryEntry, alias_targets
-from birdcli.registry.plans import plan_prune, plan_removal, plan_rollback, verify_declared
+from birdcli.registry.plans import (
+    plan_installation,
+    plan_prune,
+    plan_removal,
+    plan_rollback,
+    verify_declared,
+)
 from birdcli.registry.reader import RegistryReader
 from birdcli.registry.staging import folder_name, remove_tree, staged_folder, sweep
 
@@ -50,6 +56,23 @@ def _unwritable(err: OSError, path: Path) -> ModelError:
     )
 
 
+def _still(proven: ModelVersion, snapshot: Snapshot) -> ModelVersion:
+    """Returns what stands in the manifest for a version that was proven without a lock."""
+    version = snapshot.manifest.version(proven.id)
+    if version is None or not version.installed:
+        raise ModelError(
+            ErrorCode.MODEL_NOT_INSTALLED, f"{proven.id} is not installed", model=proven.id
+        )
+    if not version.same_bytes(proven):
+        raise ModelError(
+            ErrorCode.MODEL_LOCKED,
+            f"another process has just replaced {proven.id}; what was proven is gone",
+            hint="Look at `birdcli registry history`, then try again.",
+            model=proven.id,
+        )
+    return version
+
+
 class Registry(RegistryReader):
     """The models of one home folder, to be changed.
 
@@ -77,6 +100,7 @@ class Registry(RegistryReader):
         try:
             (self.folder / "models").mkdir(parents=True, exist_ok=True)
             with lock:
+                self._files.begin()
                 snapshot = self._files.load()
                 sweep(self.folder, snapshot.manifest)
                 yield snapshot
@@ -102,7 +126,9 @@ class Registry(RegistryReader):
         except OSError as err:
             raise _unwritable(err, self.folder) from err
 
-    def install(self, version: ModelVersion, staged: Path, *, who: str) -> ModelVersion:
+    def install(
+        self, version: ModelVersion, staged: Path, *, who: str, exact: bool = False
+    ) -> ModelVersion:
         """Makes a staged version part of the registry; it never moves an alias.
 
         The same version again replaces what is there, which may be damaged or lack its names.
@@ -111,27 +137,25 @@ class Registry(RegistryReader):
             version: The version with all its files, as they are in `staged`.
             staged: A folder of `staging`; it is moved.
             who: The user's name, for the history.
+            exact: Whether a version that is installed must have the same golden outputs and
+                prepared graphs, because these were not made here.
 
         Returns:
             The version as it is installed.
 
         Raises:
             ModelError: ``model.exists`` if the version is installed with another model, label map
-                or input, ``model.unwritable``, ``model.locked``.
+                or input, or its name is an alias; ``model.unwritable``, ``model.locked``.
         """
         check_model_id(version.name, version.version)
         with self._locked() as snapshot:
-            version = version.placed_in(folder_name(staged))
             old = snapshot.manifest.version(version.id)
-            if old is not None and old.installed:
-                if not old.same_model(version):
-                    raise ModelError(
-                        ErrorCode.MODEL_EXISTS,
-                        f"{version.id} is installed with other bytes; versions never change",
-                        hint="Give the new bytes a new version.",
-                        model=version.id,
-                    )
-                version = old.installed_again(version)
+            version = plan_installation(
+                version.placed_in(folder_name(staged)),
+                snapshot.manifest,
+                snapshot.history,
+                exact=exact,
+            )
             verify_declared(version, self._declared)
             target = self.version_folder(version)
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -139,30 +163,26 @@ class Registry(RegistryReader):
             staged.rename(target)
             for folder in (target.parent, target.parent.parent, self.folder / "models"):
                 sync_folder(folder)
+            entry = HistoryEntry(
+                at=self._timestamp(), who=who, action=Action.INSTALL, model=version.id
+            )
             self._files.commit(
-                snapshot,
-                snapshot.manifest.with_version(version),
-                [
-                    HistoryEntry(
-                        at=self._timestamp(),
-                        who=who,
-                        action=Action.INSTALL,
-                        model=version.id,
-                        digest=version.digest,
-                    )
-                ],
+                snapshot, snapshot.manifest.with_version(version), [entry.of(version)]
             )
             if old is not None and old.installed:
                 remove_tree(self.version_folder(old))
         return version
 
-    def add_evidence(self, model_id: str, evidence: Evidence) -> None:
-        """Keeps a proof that this kind of host reproduces a version's golden outputs."""
+    def add_evidence(self, version: ModelVersion, evidence: Evidence) -> None:
+        """Keeps a proof that this kind of host reproduces a version's golden outputs.
+
+        Raises:
+            ModelError: ``model.not_installed``, ``model.locked`` if the version was replaced since
+                it was proven, ``model.unwritable``.
+        """
         with self._locked() as snapshot:
-            version = snapshot.manifest.version(model_id)
-            if version is not None:
-                proven = version.with_evidence(evidence)
-                self._files.commit(snapshot, snapshot.manifest.with_version(proven), [])
+            proven = _still(version, snapshot).with_evidence(evidence)
+            self._files.commit(snapshot, snapshot.manifest.with_version(proven), [])
 
     def withdraw_evidence(self, model_id: str, *, host: str, libraries: Mapping[str, str]) -> None:
         """Takes back the proofs of a kind of host that no longer reproduces the golden outputs."""
@@ -174,7 +194,7 @@ class Registry(RegistryReader):
 
     def promote(
         self,
-        model_id: str,
+        version: ModelVersion,
         evidence: Evidence,
         *,
         alias: str,
@@ -185,8 +205,8 @@ class Registry(RegistryReader):
         """Points an alias to a version that has just been proven on this host.
 
         Args:
-            model_id: `name@version`, installed.
-            evidence: The proof, made by running the golden outputs now.
+            version: An installed version.
+            evidence: The proof, made by running its golden outputs now.
             alias: Which alias to move.
             note: Why, in the user's words.
             who: The user's name.
@@ -197,7 +217,8 @@ class Registry(RegistryReader):
 
         Raises:
             ModelError: ``model.not_installed``, ``model.sha256_mismatch``, ``model.exists`` if the
-                alias is the name of a model, ``model.unwritable``, ``model.locked``.
+                alias is the name of a model, ``model.unwritable``, ``model.locked``, also if the
+                version was replaced since it was proven.
         """
         self.check_alias(alias)
         with self._locked() as snapshot:
@@ -206,24 +227,24 @@ class Registry(RegistryReader):
                 at=self._timestamp(),
                 who=who,
                 action=Action.PROMOTE,
-                model=model_id,
+                model=version.id,
                 alias=alias,
                 source=targets[-1] if targets else None,
                 note=note,
                 evidence=evidence,
                 evaluations=evaluations,
             )
-            self._move_alias(snapshot, entry, evidence)
+            self._move_alias(snapshot, version, entry, evidence)
         return entry.source
 
     def rollback(
-        self, model_id: str, evidence: Evidence, *, alias: str, note: str, who: str
+        self, version: ModelVersion, evidence: Evidence, *, alias: str, note: str, who: str
     ) -> str | None:
         """Points an alias back to `rollback_target`, which has just been proven on this host.
 
         Args:
-            model_id: What `rollback_target` returned.
-            evidence: The proof, made by running the golden outputs now.
+            version: What `rollback_target` returned.
+            evidence: The proof, made by running its golden outputs now.
             alias: Which alias to move.
             note: Why, in the user's words.
             who: The user's name.
@@ -236,7 +257,7 @@ class Registry(RegistryReader):
                 alias meanwhile.
         """
         with self._locked() as snapshot:
-            if plan_rollback(alias, snapshot.manifest, snapshot.history) != model_id:
+            if plan_rollback(alias, snapshot.manifest, snapshot.history) != version.id:
                 raise ModelError(
                     ErrorCode.MODEL_LOCKED,
                     f"another process has just moved {alias!r}",
@@ -247,27 +268,23 @@ class Registry(RegistryReader):
                 at=self._timestamp(),
                 who=who,
                 action=Action.ROLLBACK,
-                model=model_id,
+                model=version.id,
                 alias=alias,
                 source=left,
                 note=note,
                 evidence=evidence,
             )
-            self._move_alias(snapshot, entry, evidence)
+            self._move_alias(snapshot, version, entry, evidence)
         return left
 
-    def _move_alias(self, snapshot: Snapshot, entry: HistoryEntry, evidence: Evidence) -> None:
-        version = snapshot.manifest.version(entry.model)
-        if version is None:
-            raise ModelError(
-                ErrorCode.MODEL_NOT_INSTALLED, f"{entry.model} is not installed", model=entry.model
-            )
+    def _move_alias(
+        self, snapshot: Snapshot, proven: ModelVersion, entry: HistoryEntry, evidence: Evidence
+    ) -> None:
+        version = _still(proven, snapshot)
         self._verify(version, snapshot)
         manifest = snapshot.manifest.with_version(version.with_evidence(evidence))
         self._files.commit(
-            snapshot,
-            manifest.with_alias(entry.alias or "", entry.model),
-            [entry.of(version.digest)],
+            snapshot, manifest.with_alias(entry.alias or "", version.id), [entry.of(version)]
         )
 
     def remove_alias(self, alias: str, *, note: str, who: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import uuid
 from contextlib import contextmanager, suppress
@@ -58,13 +59,17 @@ def _lock_file(folder: Path) -> Path:
 
 
 def _sweep_staging(folder: Path) -> None:
-    lock = filelock.FileLock(_lock_file(folder))
+    path = _lock_file(folder)
+    if path.is_symlink() or path.is_dir():  # no lock of ours
+        remove_tree(path)
+    lock = filelock.FileLock(path)
     try:
         lock.acquire(timeout=0)
     except filelock.Timeout:
         return  # its maker lives
-    shutil.rmtree(folder, ignore_errors=True)
-    _lock_file(folder).unlink(missing_ok=True)
+    if os.path.lexists(folder):
+        remove_tree(folder)
+    path.unlink(missing_ok=True)
     lock.release()
 
 
@@ -104,13 +109,20 @@ def sweep(registry: Path, manifest: Manifest) -> None:
         manifest: The registry's own versions.
     """
     models = registry / "models"
+    leftovers: list[Path] = []
+    staged: set[Path] = set()
     with suppress(OSError):
-        for unfinished in list(registry.glob(".manifest.json.*.tmp")):
-            unfinished.unlink(missing_ok=True)
-        for path in list(models.glob(f"{_PREFIX}*")):
-            _sweep_staging(path.with_name(path.name.removesuffix(_LOCK)))
-        for leftover in list(iter_leftovers(models, manifest)):
-            remove_tree(leftover)
+        leftovers += registry.glob(".manifest.json.*.tmp")
+        leftovers += iter_leftovers(models, manifest)
+        staged.update(
+            path.with_name(path.name.removesuffix(_LOCK)) for path in models.glob(f"{_PREFIX}*")
+        )
+    for path in leftovers:
+        with suppress(OSError):
+            remove_tree(path)
+    for path in staged:
+        with suppress(OSError):
+            _sweep_staging(path)
 
 
 def remove_tree(path: Path) -> None:

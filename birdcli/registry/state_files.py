@@ -8,6 +8,7 @@ mark, is never read, and goes with the next change.
 from __future__ import annotations
 
 import os
+import stat
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -44,11 +45,13 @@ def _invalid(message: str, path: Path, hint: str) -> ModelError:
 
 
 def _read(path: Path) -> bytes | None:
-    if path.is_symlink():
-        raise _invalid(f"{path} is a link", path, "Put the file itself there.")
     try:
+        mode = path.lstat().st_mode
+        if not stat.S_ISREG(mode):  # reading a FIFO or a device would never end
+            what = "a link" if stat.S_ISLNK(mode) else "no regular file"
+            raise _invalid(f"{path} is {what}", path, "Put the file itself there.")
         return path.read_bytes()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as err:
         raise _invalid(
@@ -78,7 +81,7 @@ class StateFiles:
                 raise _invalid(
                     f"{self._manifest} is missing, but {self._history.name} is there",
                     self._manifest,
-                    "Restore it from a backup, or move the history away to start anew.",
+                    "Restore it from a backup, or move the whole folder away to start anew.",
                 )
             return Snapshot()
         manifest = parse_manifest(data)
@@ -92,6 +95,27 @@ class StateFiles:
                 )
         return Snapshot(manifest=manifest, history=parse_history(recorded), recorded=recorded)
 
+    def begin(self) -> None:
+        """Makes the manifest of a registry that has none. To be called under the lock.
+
+        From then on a history or models without a manifest are damage, and no change that broke.
+
+        Raises:
+            ModelError: ``model.manifest_invalid`` if there is such damage.
+            OSError: The manifest cannot be written.
+        """
+        if os.path.lexists(self._manifest):
+            return
+        self.load()
+        models = self._manifest.parent / "models"
+        if any(not path.name.startswith(".") for path in models.iterdir()):
+            raise _invalid(
+                f"{self._manifest} is missing, but there are models",
+                self._manifest,
+                "Restore it from a backup, or move the whole folder away to start anew.",
+            )
+        self._write_manifest(Manifest().with_history(_mark(b"")))
+
     def commit(self, before: Snapshot, manifest: Manifest, entries: Sequence[HistoryEntry]) -> None:
         """Replaces the state, whole or not at all. To be called under the registry's lock.
 
@@ -103,9 +127,6 @@ class StateFiles:
         Raises:
             OSError: A file cannot be written; the old state stands.
         """
-        if not self._manifest.exists():
-            # From here on a history without a manifest is damage and no first change that broke.
-            self._write_manifest(Manifest().with_history(_mark(b"")))
         kept = before.recorded
         added = b"".join(render_entry(entry) for entry in entries)
         if added:
@@ -121,8 +142,10 @@ class StateFiles:
         self._write_manifest(manifest.with_history(_mark(kept + added)))
 
     def _write_manifest(self, manifest: Manifest) -> None:
+        data = render_manifest(manifest)
+        parse_manifest(data)  # nothing may be written that nobody could read any more
         with atomic_writer(self._manifest) as out:
-            out.write(render_manifest(manifest))
+            out.write(data)
 
 
 def _mark(history: bytes) -> HistoryMark:

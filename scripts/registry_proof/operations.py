@@ -13,6 +13,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from birdcli.errors import ModelError
 from scripts.registry_proof.fault_hook import Fault, FaultHook
 from scripts.registry_proof.placeholder import EVIDENCE, WHO, install, open_registry
@@ -29,7 +31,9 @@ def prepare(home: Path) -> None:
     for version in ("1", "2", "3"):
         install(registry, "birds", version, weights=version.encode())
     for version, alias in (("1", "production"), ("2", "production"), ("1", "canary")):
-        registry.promote(f"birds@{version}", EVIDENCE, alias=alias, note="", who=WHO)
+        registry.promote(
+            registry.resolve(f"birds@{version}"), EVIDENCE, alias=alias, note="", who=WHO
+        )
 
 
 def _add(registry: Registry) -> None:
@@ -41,11 +45,11 @@ def _repair(registry: Registry) -> None:
 
 
 def _promote(registry: Registry) -> None:
-    registry.promote("birds@3", EVIDENCE, alias="production", note="", who=WHO)
+    registry.promote(registry.resolve("birds@3"), EVIDENCE, alias="production", note="", who=WHO)
 
 
 def _rollback(registry: Registry) -> None:
-    registry.rollback("birds@1", EVIDENCE, alias="production", note="", who=WHO)
+    registry.rollback(registry.resolve("birds@1"), EVIDENCE, alias="production", note="", who=WHO)
 
 
 def _remove(registry: Registry) -> None:
@@ -60,8 +64,11 @@ def _prune(registry: Registry) -> None:
     registry.prune(note="", who=WHO)
 
 
+PROOF = msgspec.structs.replace(EVIDENCE, host="another kind of host")
+
+
 def _add_evidence(registry: Registry) -> None:
-    registry.add_evidence("birds@3", EVIDENCE)
+    registry.add_evidence(registry.resolve("birds@1"), PROOF)
 
 
 OPERATIONS: dict[str, Callable[[Registry], None]] = {

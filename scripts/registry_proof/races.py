@@ -15,7 +15,9 @@ def _change_many(home: str, worker: int, changes: int) -> None:
     registry = open_registry(Path(home), lock_timeout_s=300.0)
     for number in range(changes // 2):
         model = install(registry, "birds", f"{worker}.{number}")
-        registry.promote(model, EVIDENCE, alias=f"alias-{worker}", note="", who=WHO)
+        registry.promote(
+            registry.resolve(model), EVIDENCE, alias=f"alias-{worker}", note="", who=WHO
+        )
 
 
 def race(processes: int, changes: int) -> list[str]:

@@ -232,7 +232,8 @@ def test_a_damaged_or_foreign_archive_is_refused_and_leaves_nothing(
     assert done.code == 3, done.stderr
     assert "Traceback" not in done.stderr
     assert list((there.home / "registry" / "models").iterdir()) == []
-    assert not (there.home / "registry" / "manifest.json").exists()
+    listed = json.loads(there.inline("registry", "list", "--json").stdout)
+    assert {row["state"] for row in listed} == {"declared"}
 
 
 def _drop_the_right_to_ignore_permissions() -> None:

@@ -394,7 +394,7 @@ def test_the_real_module_is_installed_proven_and_promoted(real_registry: Registr
     version = real_registry.resolve("aiy-birds-v1@1")
     evidence = prove(real_registry, version)
     assert evidence.deviation < 0.21
-    real_registry.promote(version.id, evidence, alias="production", note="", who="me")
+    real_registry.promote(version, evidence, alias="production", note="", who="me")
     assert real_registry.resolve("production").id == "aiy-birds-v1@1"
 
 

@@ -29,6 +29,7 @@ class RegistryMachine(RuleBasedStateMachine):
         self.registry = open_registry(self.home)
         self.installed: dict[str, bytes] = {}
         self.targets: dict[str, list[str]] = {}
+        self.promoted: dict[tuple[str, str], bytes] = {}
         self.changes = 0
 
     def teardown(self) -> None:
@@ -51,20 +52,23 @@ class RegistryMachine(RuleBasedStateMachine):
         model = f"birds@{version}"
         if model not in self.installed:
             with pytest.raises(ModelError) as caught:
-                self.registry.promote(model, EVIDENCE, alias=alias, note="", who="me")
-            assert caught.value.code is ErrorCode.MODEL_NOT_INSTALLED
+                self.registry.resolve(model)
+            assert caught.value.code is ErrorCode.MODEL_NOT_FOUND
             return
-        before = self.registry.promote(model, EVIDENCE, alias=alias, note="", who="me")
+        before = self.registry.promote(
+            self.registry.resolve(model), EVIDENCE, alias=alias, note="", who="me"
+        )
         targets = self.targets.setdefault(alias, [])
         assert before == (targets[-1] if targets else None)
         if targets[-1:] != [model]:
             targets.append(model)
+        self.promoted[alias, model] = self.installed[model]
         self.changes += 1
 
     @rule(alias=ALIASES)
     def roll_back(self, alias: str) -> None:
         targets = self.targets.get(alias, [])
-        if len(targets) < 2 or targets[-2] not in self.installed:
+        if len(targets) < 2 or self._is_gone(alias, targets[-2]):
             with pytest.raises(ModelError) as caught:
                 self.registry.rollback_target(alias)
             expected = (
@@ -73,9 +77,13 @@ class RegistryMachine(RuleBasedStateMachine):
             assert caught.value.code is expected
             return
         target = self.registry.rollback_target(alias)
-        left = self.registry.rollback(target.id, EVIDENCE, alias=alias, note="", who="me")
+        left = self.registry.rollback(target, EVIDENCE, alias=alias, note="", who="me")
         assert (left, target.id) == (targets.pop(), targets[-1])
         self.changes += 1
+
+    def _is_gone(self, alias: str, model: str) -> bool:
+        """Whether a version is no longer here, or another one by its name."""
+        return self.installed.get(model) != self.promoted[alias, model]
 
     @rule(version=VERSIONS)
     def remove(self, version: str) -> None:

@@ -9,7 +9,7 @@ from birdcli.registry.history import (
     Action,
     HistoryEntry,
     alias_targets,
-    installed_digests,
+    installed_entries,
     parse_history,
     render_entry,
 )
@@ -62,7 +62,7 @@ def test_what_was_removed_is_not_installed() -> None:
         entry(Action.INSTALL, "2", alias=None),
         entry(Action.REMOVE, "1", alias=None),
     ]
-    assert installed_digests(history) == {"2": "2!"}
+    assert {it: kept.digest for it, kept in installed_entries(history).items()} == {"2": "2!"}
 
 
 def test_a_line_reads_back_as_it_was_written() -> None:

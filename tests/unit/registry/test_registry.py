@@ -142,6 +142,7 @@ def test_the_same_version_with_other_bytes_is_refused(tmp_path: Path) -> None:
 
 def test_leftovers_of_a_crash_are_replaced(tmp_path: Path) -> None:
     registry = make_registry(tmp_path)
+    install(registry, version="2")
     leftover = tmp_path / "registry" / "models" / "birds" / "1" / "half"
     leftover.mkdir(parents=True)
     registry.verify_files(registry.resolve(install(registry)))
@@ -156,7 +157,7 @@ def test_references_resolve(tmp_path: Path, reference: str, found: str) -> None:
     registry = make_registry(tmp_path)
     install(registry, version="9")
     install(registry, version="10")
-    registry.promote("birds@9", EVIDENCE, alias="production", note="", who="me")
+    registry.promote(registry.resolve("birds@9"), EVIDENCE, alias="production", note="", who="me")
     assert registry.resolve(reference).id == found
 
 
@@ -170,8 +171,16 @@ def test_promotion_moves_the_alias_and_history_tells(tmp_path: Path) -> None:
     registry = make_registry(tmp_path)
     install(registry)
     install(registry, version="2")
-    assert registry.promote("birds@1", EVIDENCE, alias="staging", note="", who="me") is None
-    assert registry.promote("birds@2", EVIDENCE, alias="staging", note="why", who="me") == "birds@1"
+    assert (
+        registry.promote(registry.resolve("birds@1"), EVIDENCE, alias="staging", note="", who="me")
+        is None
+    )
+    assert (
+        registry.promote(
+            registry.resolve("birds@2"), EVIDENCE, alias="staging", note="why", who="me"
+        )
+        == "birds@1"
+    )
     assert registry.load().aliases == {"staging": "birds@2"}
     last = registry.history()[-1]
     assert (last.action, last.source, last.model, last.note, last.who) == (
@@ -183,7 +192,9 @@ def test_promotion_moves_the_alias_and_history_tells(tmp_path: Path) -> None:
 def test_promotion_refuses_what_is_not_installed(tmp_path: Path) -> None:
     registry = make_registry(tmp_path)
     with refused(ErrorCode.MODEL_NOT_INSTALLED):
-        registry.promote("aiy-birds-v1@1", EVIDENCE, alias="production", note="", who="me")
+        registry.promote(
+            registry.resolve("aiy-birds-v1@1"), EVIDENCE, alias="production", note="", who="me"
+        )
     assert registry.load().aliases == {}
 
 
@@ -192,7 +203,9 @@ def test_promotion_refuses_changed_bytes(tmp_path: Path) -> None:
     version = registry.resolve(install(registry))
     (registry.version_folder(version) / "module" / "saved_model.pb").write_bytes(b"evil")
     with refused(ErrorCode.MODEL_SHA256_MISMATCH):
-        registry.promote("birds@1", EVIDENCE, alias="production", note="", who="me")
+        registry.promote(
+            registry.resolve("birds@1"), EVIDENCE, alias="production", note="", who="me"
+        )
     assert registry.load().aliases == {}
 
 
@@ -201,14 +214,13 @@ def test_an_alias_cannot_be_the_name_of_a_model(tmp_path: Path, alias: str) -> N
     registry = make_registry(tmp_path)
     install(registry)
     with refused(ErrorCode.MODEL_EXISTS):
-        registry.promote("birds@1", EVIDENCE, alias=alias, note="", who="me")
+        registry.promote(registry.resolve("birds@1"), EVIDENCE, alias=alias, note="", who="me")
 
 
 def test_evidence_is_kept(tmp_path: Path) -> None:
     registry = make_registry(tmp_path)
     install(registry)
-    registry.add_evidence("birds@1", EVIDENCE)
-    registry.add_evidence("birds@404", EVIDENCE)
+    registry.add_evidence(registry.resolve("birds@1"), EVIDENCE)
     assert registry.resolve("birds@1").evidence == (EVIDENCE,)
 
 
@@ -248,7 +260,9 @@ def test_a_full_disk_says_so_and_changes_nothing(tmp_path: Path, mocker: MockerF
     before = (tmp_path / "registry" / "manifest.json").read_bytes()
     mocker.patch("os.fsync", side_effect=OSError(28, "No space left on device"))
     with refused(ErrorCode.MODEL_UNWRITABLE) as caught:
-        registry.promote("birds@1", EVIDENCE, alias="production", note="", who="me")
+        registry.promote(
+            registry.resolve("birds@1"), EVIDENCE, alias="production", note="", who="me"
+        )
     assert "full" in caught.value.message
     mocker.stopall()
     assert (tmp_path / "registry" / "manifest.json").read_bytes() == before
@@ -256,9 +270,10 @@ def test_a_full_disk_says_so_and_changes_nothing(tmp_path: Path, mocker: MockerF
 
 def test_a_lock_that_is_held_too_long_is_an_error(tmp_path: Path) -> None:
     holder = make_registry(tmp_path)
+    install(holder)
     waiting = Registry(tmp_path, Manifest(), lock_timeout_s=0.05)
     with holder._locked(), refused(ErrorCode.MODEL_LOCKED):
-        waiting.add_evidence("birds@1", EVIDENCE)
+        waiting.add_evidence(waiting.resolve("birds@1"), EVIDENCE)
 
 
 def _install_many(home: str, worker: int) -> None:
@@ -298,7 +313,7 @@ def test_a_version_is_immutable_but_its_description_is_not_part_of_it(tmp_path: 
 def test_installing_again_repairs_a_damaged_version_and_keeps_its_alias(tmp_path: Path) -> None:
     registry = make_registry(tmp_path)
     version = registry.resolve(install(registry))
-    registry.promote("birds@1", EVIDENCE, alias="production", note="", who="me")
+    registry.promote(registry.resolve("birds@1"), EVIDENCE, alias="production", note="", who="me")
     (registry.version_folder(version) / "module" / "saved_model.pb").write_bytes(b"damaged")
     install(registry)
     registry.verify_files(registry.resolve("production"))
