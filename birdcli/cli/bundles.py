@@ -53,9 +53,13 @@ def import_version(
     from birdcli.streams import protected_streams
 
     with protected_streams() as streams:
-        version, validated = install(
+        imported = install(
             open_registry(), file, sha256=sha256, who=user_name(), threads=usable_cpus()
         )
-        print_line(streams.people, f"{version.id} is installed, every byte as it was exported.")
-        if not validated:
+        model = imported.version.id
+        if imported.unchanged:
+            print_line(streams.people, f"{model} is installed already, and its files are intact.")
+            return
+        print_line(streams.people, f"{model} is installed, every byte as it was exported.")
+        if not imported.validated:
             print_line(streams.people, "  not validated here: its engine is not installed")

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from birdcli.cli.context import user_name
-from birdcli.errors import ModelError
+from birdcli.errors import ErrorCode, ModelError
 from birdcli.host import usable_cpus
 from birdcli.model_version import OutputKind
 
@@ -86,29 +86,30 @@ def prove(registry: Registry, version: ModelVersion) -> Evidence:
     Raises:
         ModelError: ``model.sha256_mismatch``, ``model.golden_mismatch`` or why it cannot be loaded.
     """
-    from birdcli.models.load import (
-        load_classifier,
-        load_labels,
-        make_evidence,
-        verify_against_shipped,
-    )
-    from birdcli.models.precision import Precision
+    from birdcli.models.proof import prove_installed
 
     registry.verify_files(version)
-    folder = registry.version_folder(version)
-    labels = load_labels(folder, version)
-    classifier, report = load_classifier(
-        folder, version, labels, precision=Precision.AUTO, threads=usable_cpus()
-    )
-    verify_against_shipped(classifier, version, labels)
-    return make_evidence(version, classifier, report)
+    return prove_installed(version, registry.version_folder(version), threads=usable_cpus())
 
 
-def withdraw(registry: Registry, version: ModelVersion) -> None:
+def keep(registry: Registry, version: ModelVersion, proof: Evidence, people: IO[str]) -> None:
+    """Records a proof; where the home can only be read, it holds without a record."""
+    try:
+        registry.add_evidence(version, proof)
+    except ModelError as err:
+        if err.code is not ErrorCode.MODEL_UNWRITABLE:
+            raise
+        print_line(people, f"birdcli: warning: the proof is not recorded: {err.message}")
+
+
+def withdraw(registry: Registry, version: ModelVersion, people: IO[str]) -> None:
     """Takes back what this kind of host has proven of a version that it no longer reproduces."""
     from birdcli.host import cpu_features
     from birdcli.models.libraries import answering_libraries
 
-    registry.withdraw_evidence(
-        version.id, host=cpu_features(), libraries=answering_libraries(version.format)
-    )
+    try:
+        registry.withdraw_evidence(
+            version.id, host=cpu_features(), libraries=answering_libraries(version.format)
+        )
+    except ModelError as err:
+        print_line(people, f"birdcli: warning: old proofs are not withdrawn: {err.message}")

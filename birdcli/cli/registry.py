@@ -221,7 +221,7 @@ def verify(
 
     Without a version, all that are installed.
     """
-    from birdcli.cli.installing import deviation_unit, print_line, prove, withdraw
+    from birdcli.cli.installing import deviation_unit, keep, print_line, prove, withdraw
     from birdcli.streams import protected_streams
 
     registry = open_registry()
@@ -236,12 +236,12 @@ def verify(
                     registry.verify_files(version)
                 else:
                     evidence = prove(registry, version)
-                    registry.add_evidence(version, evidence)
+                    keep(registry, version, evidence, streams.people)
                     found += f"; golden outputs reproduced within {evidence.deviation:.3f} "
                     found += deviation_unit(version)
             except ModelError as err:
                 if err.code is ErrorCode.MODEL_GOLDEN_MISMATCH:
-                    withdraw(registry, version)
+                    withdraw(registry, version, streams.people)
                 failures.append(err)
                 found = f"{err.code}: {err.message}"
             print_line(streams.people, f"{version.id}: {found}")

@@ -5,23 +5,17 @@ from __future__ import annotations
 import gzip
 import io
 import tarfile
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from birdcli.errors import ErrorCode, ModelError
+from birdcli.errors import ErrorCode, ModelError, OutputError
 from birdcli.files import atomic_writer
 from birdcli.hashing import digest_matches
 from birdcli.manifest import Manifest, parse_manifest, render_manifest
-from birdcli.model_version import ModelFormat
 from birdcli.models.archive import unpack_archive
 from birdcli.models.engines import engine_is_installed
-from birdcli.models.load import (
-    TFLITE_FILE,
-    load_classifier,
-    load_labels,
-    make_evidence,
-    verify_against_shipped,
-)
-from birdcli.models.precision import Precision
+from birdcli.models.load import load_labels
+from birdcli.models.proof import prove_installed
 from birdcli.registry.integrity import expected_digests, verify_version_files
 
 if TYPE_CHECKING:
@@ -35,6 +29,21 @@ _COMPRESSION: Final = 1
 """Weights hardly shrink: gzip's fastest level takes a quarter of the time for 2 % more."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Imported:
+    """What came of an import.
+
+    Attributes:
+        version: The version as it is installed.
+        validated: Whether it has reproduced its golden outputs now.
+        unchanged: Whether it was installed already, and its files are intact.
+    """
+
+    version: ModelVersion
+    validated: bool = False
+    unchanged: bool = False
+
+
 def export_version(registry: Registry, version: ModelVersion, path: Path) -> None:
     """Writes a version into a .tar.gz, whole or not at all; the same version, the same bytes.
 
@@ -45,8 +54,13 @@ def export_version(registry: Registry, version: ModelVersion, path: Path) -> Non
 
     Raises:
         ModelError: As `Registry.verify_files`.
+        OutputError: ``output.unwritable`` for a path in the registry.
         OSError: The archive cannot be written.
     """
+    if path.resolve().is_relative_to(registry.folder.resolve()):
+        raise OutputError(
+            ErrorCode.OUTPUT_UNWRITABLE, f"{path} is in the registry, which nothing else may change"
+        )
     registry.verify_files(version)
     folder = registry.version_folder(version)
     entry = render_manifest(Manifest(versions=(version.placed_in(""),)))
@@ -71,7 +85,7 @@ def _member(name: str, size: int) -> tarfile.TarInfo:
 
 def import_version(
     registry: Registry, archive: Path, *, sha256: str | None, who: str, threads: int
-) -> tuple[ModelVersion, bool]:
+) -> Imported:
     """Installs a version from an archive of `export_version`, verified on arrival.
 
     Where its engine is installed, the version also has to reproduce its golden outputs; where it
@@ -83,9 +97,6 @@ def import_version(
         sha256: Digest that the archive must have, or None.
         who: The user's name, for the history.
         threads: CPUs for the engine.
-
-    Returns:
-        The version as it is installed, and whether it was validated here.
 
     Raises:
         ModelError: ``model.sha256_mismatch``, ``model.archive_unsafe``,
@@ -108,20 +119,17 @@ def import_version(
         unpack_archive(archive, staged)
         version = _read_entry(staged, archive)
         registry.verify_pins(version)
+        installed = registry.load().version(version.id)
+        if installed is not None and installed.digest == version.digest:
+            registry.verify_files(installed)
+            return Imported(version=installed, unchanged=True)
         verify_version_files(version, staged, registry.folder)
-        labels = load_labels(staged, version)
+        load_labels(staged, version)
         validates = engine_is_installed(version.format)
         if validates:
-            if version.format is ModelFormat.TFLITE:
-                from birdcli.backends.litert import try_in_child
-
-                try_in_child(staged / TFLITE_FILE, version.input, model=version.id)
-            classifier, report = load_classifier(
-                staged, version, labels, precision=Precision.AUTO, threads=threads
-            )
-            verify_against_shipped(classifier, version, labels)
-            version = version.with_evidence(make_evidence(version, classifier, report))
-        return registry.install(version, staged, who=who), validates
+            version = version.with_evidence(prove_installed(version, staged, threads=threads))
+        version = registry.install(version, staged, who=who, exact=True)
+        return Imported(version=version, validated=validates)
 
 
 def _read_entry(staged: Path, archive: Path) -> ModelVersion:

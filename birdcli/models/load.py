@@ -99,7 +99,14 @@ def load_labels(folder: Path, version: ModelVersion) -> LabelSet:
 
 def _read_verified(folder: Path, entry: FileEntry) -> bytes:
     """Returns the bytes of a file, the very ones that were hashed."""
-    data = (folder / entry.path).read_bytes()
+    try:
+        data = (folder / entry.path).read_bytes()
+    except OSError as err:
+        raise ModelError(
+            ErrorCode.MODEL_SHA256_MISMATCH,
+            f"{folder / entry.path} was taken away just now: {err.strerror or err}",
+            hint="Another process removed or replaced the version; try again.",
+        ) from err
     if sha256_of_bytes(data) != entry.sha256:
         raise ModelError(
             ErrorCode.MODEL_SHA256_MISMATCH, f"{folder / entry.path} was changed just now"
@@ -172,7 +179,33 @@ def load_classifier(
     else:
         classifier = _load_tensorflow(folder, version, engine, len(labels), threads)
     check_class_count(labels.labels, classifier.class_count)
-    report = verify_golden(
+    return classifier, verify_own_golden(classifier, version, folder, labels, factor=factor)
+
+
+def verify_own_golden(
+    classifier: Classifier,
+    version: ModelVersion,
+    folder: Path,
+    labels: LabelSet,
+    *,
+    factor: float = 1.0,
+) -> GoldenReport:
+    """Holds a classifier against the golden outputs of its version.
+
+    Args:
+        classifier: The model on an engine.
+        version: The version.
+        folder: Where its files are.
+        labels: Its class names.
+        factor: Multiplies the tolerances.
+
+    Raises:
+        ModelError: ``model.golden_mismatch``, ``model.load_failed``, ``model.sha256_mismatch``,
+            ``model.not_installed``.
+    """
+    if version.golden is None:
+        raise ModelError(ErrorCode.MODEL_NOT_INSTALLED, f"{version.id} is not installed")
+    return verify_golden(
         decode_golden(_read_verified(folder, version.golden)),
         classifier,
         labels,
@@ -182,7 +215,6 @@ def load_classifier(
         output=version.output or OutputKind.PROBABILITIES,
         factor=factor,
     )
-    return classifier, report
 
 
 def make_evidence(version: ModelVersion, classifier: Classifier, report: GoldenReport) -> Evidence:

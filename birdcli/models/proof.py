@@ -11,6 +11,7 @@ from birdcli.hashing import sha256_of_file
 from birdcli.labels import check_class_count
 from birdcli.model_version import FileEntry, ModelFormat, OutputKind
 from birdcli.models.claims import doubt_levels
+from birdcli.models.formats import demand_format, recognise
 from birdcli.models.golden import encode_golden, make_golden, run_probes
 from birdcli.models.load import (
     GOLDEN_FILE,
@@ -23,6 +24,7 @@ from birdcli.models.load import (
     model_decoder,
     prepared_path,
     verify_against_shipped,
+    verify_own_golden,
 )
 from birdcli.models.outputs import detect_output
 from birdcli.models.precision import Precision
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from birdcli.backends.signature import Signature
     from birdcli.backends.tflite_file import TfliteFacts
     from birdcli.labels import LabelSet
-    from birdcli.model_version import ModelVersion
+    from birdcli.model_version import Evidence, ModelVersion
     from birdcli.ports import Classifier
 
 
@@ -135,6 +137,48 @@ def prove_staged(
         staged, version, labels, precision=Precision.AUTO, threads=threads
     )
     return version.with_evidence(make_evidence(version, classifier, report))
+
+
+def prove_installed(version: ModelVersion, folder: Path, *, threads: int) -> Evidence:
+    """Holds a version against its golden outputs: the untouched model, then what answers for it.
+
+    The untouched model has to reproduce them as well: otherwise golden outputs and prepared graph
+    could belong to each other and to another model.
+
+    Args:
+        version: A version with golden outputs, every byte verified.
+        folder: Where its files are.
+        threads: CPUs to use.
+
+    Returns:
+        The proof of this host.
+
+    Raises:
+        ModelError: ``model.golden_mismatch``, ``model.labels_invalid``, ``model.load_failed``,
+            ``model.unsafe_op``, ``model.runtime_missing``.
+    """
+    if version.format is not ModelFormat.EFFICIENTNET_LITE0:  # stored as a SavedModel
+        found = recognise(folder / MODULE_FOLDER, source=version.id)
+        demand_format(found.format, version.format, source=version.id)
+    labels = load_labels(folder, version)
+    undecided = msgspec.structs.replace(version, output=None)
+    if version.format is ModelFormat.TFLITE:
+        facts = _tflite_facts(folder, version.id)
+        settled, untouched = _settle_tflite(undecided, folder, labels, facts, threads)
+    else:
+        settled, untouched = _settle_graph(undecided, folder, labels, threads)
+    if settled.output is not version.output:
+        raise ModelError(
+            ErrorCode.MODEL_GOLDEN_MISMATCH,
+            f"{version.id} gives {settled.output}, not {version.output} as the manifest says",
+            part="scores",
+        )
+    verify_own_golden(untouched, version, folder, labels)
+    classifier, report = load_classifier(
+        folder, version, labels, precision=Precision.AUTO, threads=threads
+    )
+    verify_against_shipped(classifier, version, labels)
+    return make_evidence(version, classifier, report)
 
 
 def _prepare(version: ModelVersion, staged: Path) -> FileEntry:

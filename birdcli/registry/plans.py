@@ -184,7 +184,8 @@ def plan_installation(
         or version.names is None
         or version.names.sha256 in (None, old.names.sha256)
     )
-    if not old.same_model(version) or not same_names or (exact and not old.same_bytes(version)):
+    same_derived = old.derived_digest == version.derived_digest or not exact
+    if not (old.same_model(version) and same_names and same_derived):
         raise ModelError(
             ErrorCode.MODEL_EXISTS,
             f"{version.id} is installed with other bytes; versions never change",

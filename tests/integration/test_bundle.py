@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from birdcli.cli.installing import install_tools
-from birdcli.errors import ErrorCode, ModelError
+from birdcli.errors import ErrorCode, ModelError, OutputError
 from birdcli.hashing import sha256_of_bytes
 from birdcli.model_version import LabelsSpec
 from birdcli.models.bundle import ENTRY_FILE, export_version, import_version
@@ -68,8 +68,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def imported(home: Path, archive: Path) -> ModelVersion:
-    version, _ = import_version(registry_at(home), archive, sha256=None, who="me", threads=1)
-    return version
+    return import_version(registry_at(home), archive, sha256=None, who="me", threads=1).version
 
 
 def worked_on(archive: Path, target: Path, change: Callable[[Files, Any], None]) -> Path:
@@ -202,3 +201,56 @@ def test_an_archive_of_no_or_two_versions_is_refused(
     archive = shutil.make_archive(str(tmp_path / "x"), "gztar", tmp_path / "files")
     error = refusal(tmp_path, tmp_path / archive)
     assert error.code is ErrorCode.MODEL_MANIFEST_INVALID
+
+
+def test_a_version_that_is_there_already_is_left_as_it_is(exported: Path, tmp_path: Path) -> None:
+    first = imported(tmp_path, exported)
+    forged = worked_on(
+        exported, tmp_path / "x.tar.gz", lambda files, entry: files.update({"golden.npz": b"x"})
+    )
+    again = import_version(registry_at(tmp_path), forged, sha256=None, who="me", threads=1)
+    assert (again.unchanged, again.version) == (True, first)
+    assert len(registry_at(tmp_path).history()) == 1
+
+
+def test_other_names_for_an_installed_version_are_refused(exported: Path, tmp_path: Path) -> None:
+    imported(tmp_path, exported)
+
+    def rename(files: Files, entry: Any) -> None:
+        files["names.txt"] = b"Species number3 (WRONG)\n"
+        entry["names"] = {"path": "names.txt", "sha256": sha256_of_bytes(files["names.txt"])}
+
+    named = worked_on(exported, tmp_path / "x.tar.gz", rename)
+    version = imported(tmp_path, named)  # there were none: now there are
+    assert version.names is not None
+
+    def again(files: Files, entry: Any) -> None:
+        rename(files, entry)
+        files["names.txt"] += b"Species number4 (ALSO)\n"
+        entry["names"]["sha256"] = sha256_of_bytes(files["names.txt"])
+
+    with pytest.raises(ModelError) as caught:
+        imported(tmp_path, worked_on(exported, tmp_path / "y.tar.gz", again))
+    assert caught.value.code is ErrorCode.MODEL_EXISTS
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"output": "logits"}, "not logits as the manifest says"),
+        ({"format": "saved-model"}, "is of the format tflite"),
+    ],
+)
+def test_a_description_that_does_not_fit_the_model_is_refused(
+    exported: Path, tmp_path: Path, change: dict[str, str], words: str
+) -> None:
+    archive = worked_on(exported, tmp_path / "x.tar.gz", lambda files, entry: entry.update(change))
+    assert words in refusal(tmp_path, archive).message
+
+
+def test_an_export_into_the_registry_is_refused(exported: Path, tmp_path: Path) -> None:
+    version = imported(tmp_path, exported)
+    registry = registry_at(tmp_path)
+    with pytest.raises(OutputError):
+        export_version(registry, version, registry.folder / "manifest.json")
+    registry.verify_files(version)
