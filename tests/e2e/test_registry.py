@@ -258,12 +258,16 @@ def test_a_home_that_can_only_be_read_still_classifies(
 
     try:
         done = run("classify", "--no-cache", str(known), "-o", str(output))
+        verified = run("registry", "verify", "tiny@2")
         changed = run("registry", "remove", "production")
     finally:
         for path in [home.home, *home.home.rglob("*")]:
             path.chmod(0o755 if path.is_dir() else 0o644)
     assert done.returncode == 0, done.stderr
     assert len(output.read_text().splitlines()) == 5
+    assert verified.returncode == 0, verified.stderr
+    assert "warning: the proof is not recorded" in verified.stderr
+    assert "tiny@2: every byte is as installed; golden outputs reproduced" in verified.stderr
     assert changed.returncode == 3
     assert f"error[{ErrorCode.MODEL_UNWRITABLE}]" in changed.stderr
     assert os.access(home.home, os.W_OK)

@@ -6,7 +6,6 @@ import gzip
 import importlib.util
 import io
 import json
-import shutil
 import tarfile
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +14,12 @@ import pytest
 from birdcli.cli.installing import install_tools
 from birdcli.errors import ErrorCode, ModelError, OutputError
 from birdcli.hashing import sha256_of_bytes
-from birdcli.model_version import LabelsSpec
+from birdcli.model_version import LabelsSpec, Scale
 from birdcli.models.bundle import ENTRY_FILE, export_version, import_version
 from birdcli.models.claims import Claims
 from birdcli.models.install import Draft, SourceOverrides, add
 from birdcli.registry import Registry, load_builtin_manifest
-from tests.tiny_model import edit_tflite, save_labels, save_tflite
+from tests.tiny_model import edit_tflite, save_labels, save_tflite, save_tiny_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,12 +70,27 @@ def imported(home: Path, archive: Path) -> ModelVersion:
     return import_version(registry_at(home), archive, sha256=None, who="me", threads=1).version
 
 
-def worked_on(archive: Path, target: Path, change: Callable[[Files, Any], None]) -> Path:
-    """Repacks an archive after a change of its files and of its entry, digests made to fit."""
+def unpack(archive: Path) -> tuple[Any, Files]:
+    """Returns an archive's entry and its files."""
     with tarfile.open(archive) as tar:
         members = {info.name: tar.extractfile(info) for info in tar.getmembers()}
         files = {name: file.read() for name, file in members.items() if file is not None}
-    fields = json.loads(files.pop(ENTRY_FILE))
+    return json.loads(files.pop(ENTRY_FILE)), files
+
+
+def pack(target: Path, fields: Any, files: Files) -> Path:
+    """Writes such an archive."""
+    with gzip.open(target, "wb") as packed, tarfile.open(fileobj=packed, mode="w|") as tar:
+        for name, data in {ENTRY_FILE: json.dumps(fields).encode(), **files}.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    return target
+
+
+def worked_on(archive: Path, target: Path, change: Callable[[Files, Any], None]) -> Path:
+    """Repacks an archive after a change of its files and of its entry, digests made to fit."""
+    fields, files = unpack(archive)
     entry = fields["models"]["tiny"]["1"]
     change(files, entry)
     for described in (*entry["files"], entry["golden"], entry["labels"]):
@@ -84,12 +98,7 @@ def worked_on(archive: Path, target: Path, change: Callable[[Files, Any], None])
             described["sha256"] = sha256_of_bytes(files[described["path"]])
             if "bytes" in described:
                 described["bytes"] = len(files[described["path"]])
-    with gzip.open(target, "wb") as packed, tarfile.open(fileobj=packed, mode="w|") as tar:
-        for name, data in {ENTRY_FILE: json.dumps(fields).encode(), **files}.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            tar.addfile(info, io.BytesIO(data))
-    return target
+    return pack(target, fields, files)
 
 
 def refusal(home: Path, archive: Path) -> ModelError:
@@ -175,14 +184,9 @@ def test_an_archive_that_does_not_hold_what_it_says_is_refused(
 def test_a_name_that_ships_with_birdcli_takes_no_other_model(
     exported: Path, tmp_path: Path
 ) -> None:
-    with tarfile.open(exported) as tar:
-        tar.extractall(tmp_path / "files", filter="data")
-    entry = tmp_path / "files" / ENTRY_FILE
-    fields = json.loads(entry.read_text())
+    fields, files = unpack(exported)
     fields["models"] = {"aiy-birds-lite": {"3": fields["models"]["tiny"]["1"]}}
-    entry.write_text(json.dumps(fields))
-    archive = shutil.make_archive(str(tmp_path / "x"), "gztar", tmp_path / "files")
-    error = refusal(tmp_path, tmp_path / archive)
+    error = refusal(tmp_path, pack(tmp_path / "x.tar.gz", fields, files))
     assert error.code is ErrorCode.MODEL_MANIFEST_INVALID
     assert "ships with birdcli" in error.message
 
@@ -191,15 +195,10 @@ def test_a_name_that_ships_with_birdcli_takes_no_other_model(
 def test_an_archive_of_no_or_two_versions_is_refused(
     exported: Path, tmp_path: Path, versions: int
 ) -> None:
-    with tarfile.open(exported) as tar:
-        tar.extractall(tmp_path / "files", filter="data")
-    entry = tmp_path / "files" / ENTRY_FILE
-    fields = json.loads(entry.read_text())
+    fields, files = unpack(exported)
     one = fields["models"]["tiny"]["1"]
     fields["models"] = {"tiny": {str(number): one for number in range(versions)}}
-    entry.write_text(json.dumps(fields))
-    archive = shutil.make_archive(str(tmp_path / "x"), "gztar", tmp_path / "files")
-    error = refusal(tmp_path, tmp_path / archive)
+    error = refusal(tmp_path, pack(tmp_path / "x.tar.gz", fields, files))
     assert error.code is ErrorCode.MODEL_MANIFEST_INVALID
 
 
@@ -254,3 +253,36 @@ def test_an_export_into_the_registry_is_refused(exported: Path, tmp_path: Path) 
     with pytest.raises(OutputError):
         export_version(registry, version, registry.folder / "manifest.json")
     registry.verify_files(version)
+
+
+def test_a_prepared_graph_of_another_model_is_found_although_it_fits_its_golden_outputs(
+    tmp_path: Path,
+) -> None:
+    """Only the untouched model can tell: prepared graph and golden outputs agree."""
+    registry = registry_at(tmp_path / "home")
+    archives = []
+    for name, change in (("right", ""), ("wrong", "bgr")):
+        draft = Draft(
+            name="tiny",
+            version=name,
+            source=str(save_tiny_model(tmp_path / name, change=change)),
+            labels=LabelsSpec(path="labels.csv", source=str(save_labels(tmp_path / "labels.csv"))),
+            names=None,
+            provenance={},
+            claims=Claims(scale=Scale.UNIT),
+        )
+        tools = install_tools(io.StringIO(), name=name)
+        version = add(registry, draft, SourceOverrides(), tools)
+        archives.append(tmp_path / f"{name}.tar.gz")
+        export_version(registry, version, archives[-1])
+    fields, files = unpack(archives[0])
+    _, others = unpack(archives[1])
+    entry = fields["models"]["tiny"]["right"]
+    for described in (entry["golden"], *entry["prepared"]):
+        files[described["path"]] = others[described["path"]]
+        described["bytes"] = len(files[described["path"]])
+        described["sha256"] = sha256_of_bytes(files[described["path"]])
+    target = tmp_path / "forged.tar.gz"
+    pack(target, fields, files)
+    assert imported(tmp_path / "there", archives[0]).id == "tiny@right"
+    assert refusal(tmp_path / "other", target).code is ErrorCode.MODEL_GOLDEN_MISMATCH
