@@ -157,6 +157,8 @@ def prove_installed(version: ModelVersion, folder: Path, *, threads: int) -> Evi
         ModelError: ``model.golden_mismatch``, ``model.labels_invalid``, ``model.load_failed``,
             ``model.unsafe_op``, ``model.runtime_missing``.
     """
+    if not (folder / MODULE_FOLDER).is_dir():
+        raise ModelError(ErrorCode.MODEL_LOAD_FAILED, f"{version.id} holds no model")
     if version.format is not ModelFormat.EFFICIENTNET_LITE0:  # stored as a SavedModel
         found = recognise(folder / MODULE_FOLDER, source=version.id)
         demand_format(found.format, version.format, source=version.id)

@@ -161,8 +161,8 @@ def plan_installation(
         version: What is to be installed.
         manifest: The registry's own versions.
         history: What led there.
-        exact: Whether golden outputs and prepared graphs must be those that are installed, because
-            they were not made here.
+        exact: Whether golden outputs, prepared graphs and names must be those that are installed,
+            because they were not made here.
 
     Raises:
         ModelError: ``model.exists`` if the name is an alias, or the version is installed with
@@ -184,8 +184,7 @@ def plan_installation(
         or version.names is None
         or version.names.sha256 in (None, old.names.sha256)
     )
-    same_derived = old.derived_digest == version.derived_digest or not exact
-    if not (old.same_model(version) and same_names and same_derived):
+    if not (old.same_model(version) and same_names) or (exact and not old.same_bytes(version)):
         raise ModelError(
             ErrorCode.MODEL_EXISTS,
             f"{version.id} is installed with other bytes; versions never change",

@@ -137,8 +137,8 @@ class Registry(RegistryReader):
             version: The version with all its files, as they are in `staged`.
             staged: A folder of `staging`; it is moved.
             who: The user's name, for the history.
-            exact: Whether a version that is installed must have the same golden outputs and
-                prepared graphs, because these were not made here.
+            exact: Whether a version that is installed must have the same golden outputs, prepared
+                graphs and names, because these were not made here.
 
         Returns:
             The version as it is installed.

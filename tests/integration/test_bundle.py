@@ -172,8 +172,20 @@ def test_a_file_that_would_kill_the_process_is_tried_apart(exported: Path, tmp_p
             ErrorCode.MODEL_ARCHIVE_UNSAFE,
         ),
         (lambda files, entry: entry.update(files=[]), ErrorCode.MODEL_SHA256_MISMATCH),
+        (
+            lambda files, entry: (entry.update(files=[]), files.pop(TFLITE)),
+            ErrorCode.MODEL_LOAD_FAILED,
+        ),
     ],
-    ids=["additional", "model missing", "labels missing", "path", "member", "nothing listed"],
+    ids=[
+        "additional",
+        "model missing",
+        "labels missing",
+        "path",
+        "member",
+        "nothing listed",
+        "no model",
+    ],
 )
 def test_an_archive_that_does_not_hold_what_it_says_is_refused(
     exported: Path, tmp_path: Path, change: Callable[[Files, Any], None], code: ErrorCode
@@ -219,17 +231,8 @@ def test_other_names_for_an_installed_version_are_refused(exported: Path, tmp_pa
         files["names.txt"] = b"Species number3 (WRONG)\n"
         entry["names"] = {"path": "names.txt", "sha256": sha256_of_bytes(files["names.txt"])}
 
-    named = worked_on(exported, tmp_path / "x.tar.gz", rename)
-    version = imported(tmp_path, named)  # there were none: now there are
-    assert version.names is not None
-
-    def again(files: Files, entry: Any) -> None:
-        rename(files, entry)
-        files["names.txt"] += b"Species number4 (ALSO)\n"
-        entry["names"]["sha256"] = sha256_of_bytes(files["names.txt"])
-
     with pytest.raises(ModelError) as caught:
-        imported(tmp_path, worked_on(exported, tmp_path / "y.tar.gz", again))
+        imported(tmp_path, worked_on(exported, tmp_path / "x.tar.gz", rename))
     assert caught.value.code is ErrorCode.MODEL_EXISTS
 
 
