@@ -10,6 +10,7 @@ import typer
 
 from birdcli.cli.context import open_registry, reports_errors, say, user_name
 from birdcli.cli.options import option
+from birdcli.errors import ErrorCode, UsageError
 from birdcli.registry import PRODUCTION
 
 if TYPE_CHECKING:
@@ -47,6 +48,10 @@ def promote(
     registry = open_registry()
     registry.check_alias(alias)
     version = registry.resolve(model)
+    if version.id != model and registry.load().aliases.get(model) != version.id:
+        raise UsageError(
+            ErrorCode.USAGE_BAD_FLAG, f"say which version: {version.id} is the newest of {model}"
+        )
     # Mistakes in what was given are told before minutes of work.
     allowed_losses(tolerance, 1)
     listed = None if photos is None else load_photos(photos)
@@ -65,6 +70,9 @@ def promote(
             who=user_name(),
             evaluations=evaluations,
         )
+        if previous == version.id:
+            print_line(streams.people, f"{alias} is {version.id} as before, proven again")
+            return
         before = f" (before: {previous})" if previous else ""
         print_line(streams.people, f"{alias} is now {version.id}{before}")
 
@@ -99,7 +107,10 @@ def history(
     from birdcli.cli.history_rows import HISTORY_COLUMNS, history_cells, history_rows
     from birdcli.cli.tables import print_table
 
-    rows = history_rows(open_registry().history(), reference)
+    registry = open_registry()
+    rows = history_rows(registry.history(), reference)
+    if not rows and reference is not None:
+        registry.resolve(reference)  # a typo must not look like peace
     if as_json:
         say(json.dumps(rows, indent=2))
     else:

@@ -27,6 +27,10 @@ def export_version(
 
     registry = open_registry()
     version = registry.resolve(model)
+    if file.exists():
+        raise OutputError(
+            ErrorCode.OUTPUT_EXISTS, f"{file} exists", hint="Take another name, or remove it first."
+        )
     try:
         export(registry, version, file)
         sha256, size = sha256_of_file(file), file.stat().st_size
@@ -60,6 +64,8 @@ def import_version(
         if imported.unchanged:
             print_line(streams.people, f"{model} is installed already, and its files are intact.")
             return
-        print_line(streams.people, f"{model} is installed, every byte as it was exported.")
+        works = " and works on this machine" if imported.validated else ""
+        print_line(streams.people, f"{model} is installed{works}, every byte as it was exported.")
         if not imported.validated:
             print_line(streams.people, "  not validated here: its engine is not installed")
+        print_line(streams.people, f"  next: birdcli registry promote {model}")

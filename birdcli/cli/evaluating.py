@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from birdcli.cli.default_model import DEFAULT_MODEL
 from birdcli.cli.evaluation_lines import evaluation_lines
 from birdcli.cli.installing import print_line
 from birdcli.evaluation import Refuse, plan_evaluation
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from birdcli.labelled_photos import PhotoList
     from birdcli.model_version import ModelVersion
     from birdcli.registry import Registry
+
+
+_LOG_WIDTH = 300
 
 
 def evaluate_for_promotion(
@@ -45,8 +49,9 @@ def evaluate_for_promotion(
         ModelError: ``model.eval_below``, and what keeps either model from answering.
         UsageError: ``usage.bad_flag`` if the tolerance is no share.
     """
-    target = registry.alias_target(PRODUCTION)
-    production = None if target in (None, candidate.id) else registry.resolve(PRODUCTION)
+    before = registry.resolve(registry.alias_target(PRODUCTION) or DEFAULT_MODEL)
+    # Where nothing is promoted the default answers, if it has ever been installed.
+    production = before if before.installed and before.id != candidate.id else None
     run = run_evaluation(
         registry,
         candidate,
@@ -55,13 +60,15 @@ def evaluate_for_promotion(
         threads=usable_cpus(),
         say=lambda text: print_line(people, f"birdcli: {text} …"),
     )
-    for line in evaluation_lines(run, width=console_on(people).width):
+    # A log keeps whole paths; only a terminal has to be fitted.
+    width = console_on(people).width if people.isatty() else _LOG_WIDTH
+    for line in evaluation_lines(run, width=width):
         print_line(people, line)
     evaluations = [run.candidate.evaluation]
     if run.production is not None:
         evaluations.append(run.production.evaluation)
-    before = run.production.evaluation if run.production else None
-    plan = plan_evaluation(run.candidate.evaluation, before, tolerance)
+    former = run.production.evaluation if run.production else None
+    plan = plan_evaluation(run.candidate.evaluation, former, tolerance)
     if isinstance(plan, Refuse):
         raise plan.as_error()
     print_line(people, plan.reason)

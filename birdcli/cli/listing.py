@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 LIST_COLUMNS = ("Model", "State", "Aliases", "Size", "Licence")
 
 
+def shown_bytes(count: int) -> str:
+    """Returns a number of bytes for people."""
+    return f"{count / 1e6:,.1f} MB" if count >= 100_000 else f"{count / 1e3:,.1f} kB"
+
+
 def list_rows(registry: Registry) -> list[Row]:
     """Returns one row per version: model, state, validated here, aliases, bytes, licence."""
     manifest = registry.load()
@@ -52,7 +57,7 @@ def list_cells(rows: list[Row]) -> list[list[str]]:
                 str(row["model"]),
                 state,
                 ", ".join(aliases) if isinstance(aliases, list) and aliases else "-",
-                f"{size / 1e6:.1f} MB" if isinstance(size, int) and size else "-",
+                shown_bytes(size) if isinstance(size, int) and size else "-",
                 str(row["licence"]) or "-",
             ]
         )

@@ -39,7 +39,7 @@ def list_versions(*, as_json: Json = False) -> None:
 
     registry = open_registry()
     rows = list_rows(registry)
-    for problem in registry.alias_problems():
+    for problem in registry.problems():
         print_people(f"birdcli: warning: {problem.message}")
     if as_json:
         say(json.dumps(rows, indent=2))
@@ -228,7 +228,9 @@ def verify(
     versions = [registry.resolve(model) for model in models or []]
     versions = versions or [v for v in registry.load().versions if v.installed]
     with protected_streams() as streams:
-        failures: list[ModelError] = []
+        failures: list[ModelError] = [] if models else list(registry.problems())
+        for problem in failures:
+            print_line(streams.people, f"{problem.code}: {problem.message}")
         for version in versions:
             try:
                 found = "every byte is as installed"

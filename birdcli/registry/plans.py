@@ -54,11 +54,13 @@ def verify_recorded(version: ModelVersion, history: Sequence[HistoryEntry]) -> N
     if not version.installed:
         return
     entry = installed_entries(history).get(version.id)
-    if entry is None or (entry.digest, entry.derived) != (version.digest, version.derived_digest):
+    recorded = None if entry is None else (entry.digest, entry.derived or version.derived_digest)
+    if recorded != (version.digest, version.derived_digest):
         raise ModelError(
             ErrorCode.MODEL_HISTORY_MISMATCH,
             f"the manifest's entry of {version.id} is not what was installed",
-            hint="Somebody edited the manifest: restore it from a backup.",
+            hint="Somebody edited the manifest: restore it from a backup, or install the version "
+            f"again: birdcli registry pull {version.id}",
             model=version.id,
         )
 
@@ -96,14 +98,14 @@ def plan_rollback(alias: str, manifest: Manifest, history: Sequence[HistoryEntry
     """Returns the version that an alias goes back to.
 
     Raises:
-        ModelError: ``model.no_previous`` if the alias is not set or has never pointed to another
-            version, ``model.history_mismatch``, ``model.not_installed`` if the version it goes
+        ModelError: ``model.no_previous`` if the alias is not set or nothing is left to go back to,
+            ``model.history_mismatch``, ``model.not_installed`` if the version it goes
             back to was removed.
     """
     verify_alias(alias, manifest, history)
     targets = alias_targets(history).get(alias, ())
     if len(targets) < 2:
-        now = f"has only ever pointed to {targets[0]}" if targets else "is not set"
+        now = f"points to {targets[0]}, and to nothing before it" if targets else "is not set"
         raise ModelError(
             ErrorCode.MODEL_NO_PREVIOUS,
             f"the alias {alias!r} {now}: there is nothing to go back to",
@@ -172,7 +174,8 @@ def plan_installation(
         raise ModelError(
             ErrorCode.MODEL_EXISTS,
             f"{version.name!r} is an alias, and no name for a model",
-            hint="`birdcli registry promote NAME@VERSION --alias` points it to a model.",
+            hint=f"Add the model by another name; `birdcli registry promote NAME@VERSION --alias "
+            f"{version.name}` points the alias to it.",
             model=version.id,
         )
     old = manifest.version(version.id)
@@ -185,9 +188,12 @@ def plan_installation(
         or version.names.sha256 in (None, old.names.sha256)
     )
     if not (old.same_model(version) and same_names) or (exact and not old.same_bytes(version)):
+        what = "another model, label map or input"
+        if old.same_model(version):
+            what = "other golden outputs or prepared graphs" if same_names else "other names"
         raise ModelError(
             ErrorCode.MODEL_EXISTS,
-            f"{version.id} is installed with other bytes; versions never change",
+            f"{version.id} is installed with {what}; versions never change",
             hint="Give the new bytes a new version.",
             model=version.id,
         )
@@ -207,9 +213,17 @@ class PrunePlan:
     kept: dict[str, tuple[str, ...]]
 
 
-def plan_prune(manifest: Manifest, history: Sequence[HistoryEntry]) -> PrunePlan:
-    """Decides which installed versions no alias needs, now or after any number of rollbacks."""
+def plan_prune(manifest: Manifest, history: Sequence[HistoryEntry], *, default: str) -> PrunePlan:
+    """Decides which installed versions no alias needs, now or after any number of rollbacks.
+
+    Args:
+        manifest: The registry's own versions.
+        history: What led there.
+        default: What answers while `production` is not set, and stays.
+    """
     needed: dict[str, set[str]] = {}
+    if PRODUCTION not in manifest.aliases:
+        needed[default] = {f"unset {PRODUCTION}"}
     for alias, target in manifest.aliases.items():
         needed.setdefault(target, set()).add(alias)
     for alias, targets in alias_targets(history).items():

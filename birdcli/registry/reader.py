@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from contextlib import suppress
+from functools import partial
 from importlib import resources
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,7 @@ from birdcli.manifest import Manifest, check_model_id, parse_manifest
 from birdcli.registry.history import alias_targets
 from birdcli.registry.integrity import verify_version_files
 from birdcli.registry.plans import (
+    PRODUCTION,
     PrunePlan,
     plan_prune,
     plan_rollback,
@@ -22,6 +25,7 @@ from birdcli.registry.plans import (
 from birdcli.registry.state_files import StateFiles
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from birdcli.model_version import ModelVersion
@@ -39,6 +43,26 @@ def natural_key(version: str) -> list[tuple[int, str]]:
     return [
         (int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", version)
     ]
+
+
+def _not_found(reference: str, manifest: Manifest) -> ModelError:
+    name, at, number = reference.partition("@")
+    versions = sorted((v.version for v in manifest.versions if v.name == name), key=natural_key)
+    known = sorted({v.name for v in manifest.versions} | set(manifest.aliases))
+    if at and versions:
+        message = f"{name} has no version {number!r}, only {', '.join(versions)}"
+    elif reference == PRODUCTION:
+        message = "the alias 'production' is not set"
+    else:
+        message = f"there is no model or alias {reference!r}"
+    close = difflib.get_close_matches(name, known, n=1)
+    meant = f"Did you mean {close[0]}? " if close and close[0] != name else ""
+    return ModelError(
+        ErrorCode.MODEL_NOT_FOUND,
+        message,
+        hint=f"{meant}Known: {', '.join(known)}. `birdcli registry list` shows them.",
+        model=reference,
+    )
 
 
 class RegistryReader:
@@ -100,13 +124,7 @@ class RegistryReader:
         named = [version for version in manifest.versions if version.name == reference]
         if named:
             return max(named, key=lambda v: (v.installed, natural_key(v.version)))
-        known = ", ".join(sorted({v.name for v in manifest.versions} | set(manifest.aliases)))
-        raise ModelError(
-            ErrorCode.MODEL_NOT_FOUND,
-            f"there is no model {reference!r}",
-            hint=f"Known: {known}. `birdcli registry list` shows them.",
-            model=reference,
-        )
+        raise _not_found(reference, manifest)
 
     def version_folder(self, version: ModelVersion) -> Path:
         """Returns where the files of an installed version are."""
@@ -144,13 +162,19 @@ class RegistryReader:
         verify_declared(version, self._declared)
         verify_version_files(version, self.version_folder(version), self.folder)
 
-    def alias_problems(self) -> tuple[ModelError, ...]:
-        """Returns what is wrong with the aliases, in the order of their names."""
+    def problems(self) -> tuple[ModelError, ...]:
+        """Returns where the manifest disagrees with the history: aliases, then versions."""
         snapshot = self._files.load()
+        manifest, history = snapshot.manifest, snapshot.history
+        checks: list[Callable[[], None]] = [
+            partial(verify_alias, alias, manifest, history)
+            for alias in sorted({*manifest.aliases, *alias_targets(history)})
+        ]
+        checks += [partial(verify_recorded, version, history) for version in manifest.versions]
         problems = []
-        for alias in sorted({*snapshot.manifest.aliases, *alias_targets(snapshot.history)}):
+        for check in checks:
             try:
-                verify_alias(alias, snapshot.manifest, snapshot.history)
+                check()
             except ModelError as err:
                 problems.append(err)
         return tuple(problems)
@@ -177,7 +201,12 @@ class RegistryReader:
         snapshot = self._files.load()
         return self.resolve(plan_rollback(alias, snapshot.manifest, snapshot.history))
 
-    def plan_prune(self) -> PrunePlan:
+    def plan_prune(self, *, default: str) -> PrunePlan:
         """Returns what `prune` would remove."""
         snapshot = self._files.load()
-        return plan_prune(snapshot.manifest, snapshot.history)
+        return plan_prune(snapshot.manifest, snapshot.history, default=default)
+
+    def aliases_back_to(self, model_id: str) -> tuple[str, ...]:
+        """Returns the aliases that could be rolled back to a version."""
+        targets = alias_targets(self.history())
+        return tuple(sorted(alias for alias, ids in targets.items() if model_id in ids[:-1]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from birdcli.registry.state_files import Snapshot
 
 _LOCK_TIMEOUT_S = 60.0
+_SILENT_S = 2.0
+_LOG = logging.getLogger(__name__)
 
 
 def _utc_now() -> datetime:
@@ -73,6 +76,21 @@ def _still(proven: ModelVersion, snapshot: Snapshot) -> ModelVersion:
     return version
 
 
+@contextmanager
+def _patiently(lock: filelock.BaseFileLock) -> Iterator[None]:
+    """Holds a lock; a wait that is felt is told."""
+    try:
+        lock.acquire(timeout=min(_SILENT_S, lock.timeout))
+    except filelock.Timeout:
+        if lock.timeout > _SILENT_S:
+            _LOG.warning("waiting for another process, which holds %s", lock.lock_file)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 class Registry(RegistryReader):
     """The models of one home folder, to be changed.
 
@@ -99,7 +117,7 @@ class Registry(RegistryReader):
         lock = filelock.FileLock(self.folder / "lock", timeout=self._lock_timeout_s)
         try:
             (self.folder / "models").mkdir(parents=True, exist_ok=True)
-            with lock:
+            with _patiently(lock):
                 self._files.begin()
                 snapshot = self._files.load()
                 sweep(self.folder, snapshot.manifest)
@@ -323,14 +341,19 @@ class Registry(RegistryReader):
             plan_removal(model_id, snapshot.manifest)
             self._remove(snapshot, [model_id], note=note, who=who)
 
-    def prune(self, *, note: str, who: str) -> PrunePlan:
+    def prune(self, *, default: str, note: str, who: str) -> PrunePlan:
         """Removes every version that no alias needs, now or after any number of rollbacks.
+
+        Args:
+            default: What answers while `production` is not set, and stays.
+            note: Why, in the user's words.
+            who: The user's name.
 
         Raises:
             ModelError: ``model.unwritable``, ``model.locked``.
         """
         with self._locked() as snapshot:
-            plan = plan_prune(snapshot.manifest, snapshot.history)
+            plan = plan_prune(snapshot.manifest, snapshot.history, default=default)
             if plan.removed:
                 removed = [version.id for version in plan.removed]
                 self._remove(snapshot, removed, note=note, who=who)

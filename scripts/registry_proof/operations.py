@@ -61,7 +61,7 @@ def _remove_alias(registry: Registry) -> None:
 
 
 def _prune(registry: Registry) -> None:
-    registry.prune(note="", who=WHO)
+    registry.prune(default="", note="", who=WHO)
 
 
 PROOF = msgspec.structs.replace(EVIDENCE, host="another kind of host")

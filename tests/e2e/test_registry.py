@@ -83,6 +83,48 @@ def test_the_history_reads_well_at_a_glance(two: Birdcli) -> None:
     assert re.match(r"20\d\d-\d\d-\d\d \d\d:\d\d  \S+ +install tiny@1$", lines[1])
 
 
+def test_an_alias_that_was_edited_fails_the_verification_of_everything(home: Birdcli) -> None:
+    manifest = home.home / "registry" / "manifest.json"
+    manifest.write_text(
+        manifest.read_text().replace('"production": "tiny@2"', '"production": "tiny@1"')
+    )
+    done = home.inline("registry", "verify", "--digests-only")
+    assert done.code == 3
+    assert "the alias 'production' points to tiny@1" in done.stderr
+
+
+def test_removing_what_a_rollback_would_reach_is_told(home: Birdcli) -> None:
+    done = home.inline("registry", "remove", "tiny@1")
+    assert done.code == 0
+    assert "warning: production can no longer be rolled back to it" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("promote", "tiny"), 2, "say which version: tiny@2 is the newest of tiny"),
+        (("remove", "tiny"), 2, "say which version of it"),
+        (("history", "nobody"), 3, "there is no model or alias 'nobody'"),
+        (("show", "tiny@7"), 3, "tiny has no version '7', only 1, 2"),
+        (("show", "tyni"), 3, "Did you mean tiny?"),
+    ],
+)
+def test_slips_are_answered_with_what_was_meant(
+    two: Birdcli, arguments: tuple[str, ...], code: int, words: str
+) -> None:
+    done = two.inline("registry", *arguments)
+    assert (done.code, done.stdout) == (code, b"")
+    assert words in done.stderr
+
+
+def test_an_export_does_not_overwrite(two: Birdcli, tmp_path: Path) -> None:
+    (tmp_path / "mine.tar.gz").write_bytes(b"mine")
+    done = two.inline("registry", "export", "tiny@1", str(tmp_path / "mine.tar.gz"))
+    assert done.code == 5
+    assert f"error[{ErrorCode.OUTPUT_EXISTS}]" in done.stderr
+    assert (tmp_path / "mine.tar.gz").read_bytes() == b"mine"
+
+
 def test_a_rollback_to_damaged_weights_is_refused_and_names_the_file(home: Birdcli) -> None:
     (weights,) = (home.home / "registry" / "models" / "tiny" / "1").rglob("variables.data-*")
     data = bytearray(weights.read_bytes())
@@ -147,13 +189,14 @@ def test_removing_and_pruning_free_the_disk(home: Birdcli) -> None:
     assert f"error[{ErrorCode.MODEL_IN_USE}]" in refused.stderr
     dry = home.inline("registry", "prune", "--dry-run")
     assert (dry.code, dry.stdout) == (0, b"")
-    assert "kept tiny@1: production needs it" in dry.stderr
+    assert "kept tiny@1 for production" in dry.stderr
     forgotten = home.home / "registry" / "downloads" / f"{'0' * 64}.part"
     forgotten.parent.mkdir(exist_ok=True)
     forgotten.write_bytes(b"half")
     os.utime(forgotten, (0, 0))
     gone = home.inline("registry", "remove", "production", "--note", "retired")
     assert "tiny@2 is still installed" in gone.stderr
+    assert "classify uses aiy-birds-v1@1 until something is promoted" in gone.stderr
     pruned = home.inline("registry", "prune")
     removed = pruned.stdout.decode().splitlines()
     assert [line[:15] for line in sorted(removed)] == ["removed tiny@1 ", "removed tiny@2 "]

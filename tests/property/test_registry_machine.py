@@ -109,7 +109,9 @@ class RegistryMachine(RuleBasedStateMachine):
     @rule()
     def prune(self) -> None:
         needed = {model for targets in self.targets.values() for model in targets}
-        removed = {version.id for version in self.registry.prune(note="", who="me").removed}
+        removed = {
+            version.id for version in self.registry.prune(default="", note="", who="me").removed
+        }
         assert removed == self.installed.keys() - needed
         for model in removed:
             del self.installed[model]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +21,8 @@ from scripts.registry_proof.placeholder import EVIDENCE, install, open_registry,
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from pytest_mock import MockerFixture
 
     from birdcli.model_version import ModelVersion
     from birdcli.registry import Registry
@@ -136,7 +139,7 @@ def test_an_alias_edited_by_hand_is_refused_until_it_is_promoted(
         with refused(ErrorCode.MODEL_HISTORY_MISMATCH) as caught:
             reads("production")
     assert "birds@1" in caught.value.message
-    assert [problem.code for problem in registry.alias_problems()] == ["model.history_mismatch"]
+    assert [problem.code for problem in registry.problems()] == ["model.history_mismatch"]
     promote(registry, "2")
     assert registry.resolve("production").id == "birds@2"
     assert registry.history()[-1].source == "birds@1"
@@ -210,21 +213,55 @@ def test_an_alias_that_is_not_there_cannot_be_removed(registry: Registry) -> Non
 def test_pruning_keeps_what_an_alias_needs_or_could_go_back_to(registry: Registry) -> None:
     promote(registry, "1")
     promote(registry, "2")
-    planned = registry.plan_prune()
+    planned = registry.plan_prune(default="")
     assert [version.id for version in planned.removed] == ["birds@3"]
     assert planned.kept == {"birds@1": ("production",), "birds@2": ("production",)}
     assert registry.load().version("birds@3") is not None
-    registry.prune(note="", who="me")
+    registry.prune(default="", note="", who="me")
     assert registry.load().version("birds@3") is None
     assert roll_back(registry) == "birds@1"
+
+
+def test_pruning_keeps_what_answers_while_nothing_is_promoted(registry: Registry) -> None:
+    planned = registry.plan_prune(default="birds@2")
+    assert {version.id for version in planned.removed} == {"birds@1", "birds@3"}
+    promote(registry, "1")
+    planned = registry.plan_prune(default="birds@2")
+    assert {version.id for version in planned.removed} == {"birds@2", "birds@3"}
+
+
+def test_history_of_before_derived_digests_still_counts(registry: Registry) -> None:
+    """Entries of earlier versions have none; their versions are not refused for that."""
+    path = registry.folder / "history.jsonl"
+    data = re.sub(rb'"derived":"[0-9a-f]*"', b'"derived":""', path.read_bytes())
+    path.write_bytes(data)
+    edit_manifest(
+        registry,
+        lambda fields: fields["history"].update(bytes=len(data), sha256=sha256_of_bytes(data)),
+    )
+    registry.verify_files(registry.resolve("birds@1"))
+    assert registry.problems() == ()
+
+
+def test_a_wait_for_another_process_is_told(
+    registry: Registry, mocker: MockerFixture, caplog: pytest.LogCaptureFixture
+) -> None:
+    mocker.patch("birdcli.registry.registry._SILENT_S", 0.01)
+    waiting = open_registry(registry.folder.parent, lock_timeout_s=0.05)
+    with registry._locked(), refused(ErrorCode.MODEL_LOCKED):
+        waiting.remove("birds@1", note="", who="me")
+    assert "waiting for another process" in caplog.text
 
 
 def test_pruning_removes_what_a_rollback_left(registry: Registry) -> None:
     promote(registry, "1")
     promote(registry, "2")
     roll_back(registry)
-    assert {v.id for v in registry.prune(note="", who="me").removed} == {"birds@2", "birds@3"}
-    assert registry.prune(note="", who="me").removed == ()
+    assert {v.id for v in registry.prune(default="", note="", who="me").removed} == {
+        "birds@2",
+        "birds@3",
+    }
+    assert registry.prune(default="", note="", who="me").removed == ()
 
 
 def test_the_next_change_sweeps_what_dead_processes_left(registry: Registry) -> None:
