@@ -106,7 +106,7 @@ def test_removing_what_a_rollback_would_reach_is_told(home: Birdcli) -> None:
         (("remove", "tiny"), 2, "say which version of it"),
         (("history", "nobody"), 3, "there is no model or alias 'nobody'"),
         (("show", "tiny@7"), 3, "tiny has no version '7', only 1, 2"),
-        (("show", "tyni"), 3, "Did you mean tiny?"),
+        (("show", "tinyy"), 3, "Did you mean tiny?"),
     ],
 )
 def test_slips_are_answered_with_what_was_meant(
