@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import unicodedata
 from typing import TYPE_CHECKING, Final
 
@@ -38,6 +39,29 @@ def unknown_species(labels: LabelSet, species: Iterable[str]) -> tuple[str, ...]
     for label, common_name in zip(labels.labels, labels.common_names, strict=True):
         known |= _right_keys(label, common_name)
     return tuple(dict.fromkeys(name for name in species if _key(name) not in known))
+
+
+def share_common_names(label_sets: Sequence[LabelSet]) -> list[LabelSet]:
+    """Returns label sets in which a label has an English name if it has one in any of them.
+
+    A model that was added without names would otherwise be wrong about every species that is
+    called by its English name, however right its labels are.
+    """
+    known: dict[str, str] = {}
+    for labels in label_sets:
+        for label, name in zip(labels.labels, labels.common_names, strict=True):
+            if name is not None:
+                known.setdefault(_key(label), name)
+    return [
+        dataclasses.replace(
+            labels,
+            common_names=tuple(
+                name or known.get(_key(label))
+                for label, name in zip(labels.labels, labels.common_names, strict=True)
+            ),
+        )
+        for labels in label_sets
+    ]
 
 
 def same_class(one: Prediction, other: Prediction) -> bool:

@@ -18,6 +18,7 @@ from birdcli.local import read_file
 from birdcli.models.load import load_classifier, load_labels, model_decoder
 from birdcli.models.precision import Precision
 from birdcli.settings import FetchSettings
+from birdcli.species import share_common_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -137,23 +138,27 @@ def ask_models(
     """
     for version in versions:
         registry.verify_files(version)
+    shared = share_common_names(
+        [load_labels(registry.version_folder(version), version) for version in versions]
+    )
     found = []
-    for version in versions:
-        say(f"showing {len(paths):,} photos to {version.id}")
-        found.append(_ask_model(registry.version_folder(version), version, paths, threads))
+    for version, labels in zip(versions, shared, strict=True):
+        photos = "1 photo" if len(paths) == 1 else f"{len(paths):,} photos"
+        say(f"showing {photos} to {version.id}")
+        folder = registry.version_folder(version)
+        found.append((labels, _ask_model(folder, version, labels, paths, threads)))
     return found
 
 
 def _ask_model(
-    folder: Path, version: ModelVersion, paths: Sequence[str], threads: int
-) -> tuple[LabelSet, tuple[Answer, ...]]:
+    folder: Path, version: ModelVersion, labels: LabelSet, paths: Sequence[str], threads: int
+) -> tuple[Answer, ...]:
     """A function of its own, so that a model is gone before the next one is loaded."""
-    labels = load_labels(folder, version)
     classifier, _ = load_classifier(
         folder, version, labels, precision=Precision.AUTO, threads=threads
     )
     decode = model_decoder(version)
-    return labels, tuple(classify_files(paths, classifier, labels, decode, threads=threads))
+    return tuple(classify_files(paths, classifier, labels, decode, threads=threads))
 
 
 def run_evaluation(

@@ -8,7 +8,7 @@ import pytest
 
 from birdcli.items import Prediction
 from birdcli.labels import LabelSet
-from birdcli.species import place_of, same_class, unknown_species
+from birdcli.species import place_of, same_class, share_common_names, unknown_species
 
 
 def guess(label: str, common_name: str | None = None) -> Prediction:
@@ -75,3 +75,14 @@ def test_answers_are_compared_by_label_and_english_name(
 ) -> None:
     assert same_class(one, other) is same
     assert same_class(other, one) is same
+
+
+def test_english_names_are_shared_by_label() -> None:
+    named = LabelSet(labels=("Pica pica", "Corvus corax"), common_names=("Magpie", None))
+    bare = LabelSet(labels=("corvus corax", "Pica pica"), common_names=(None, None))
+    other = LabelSet(labels=("Pica pica",), common_names=("Eurasian Magpie",))
+    shared = share_common_names([named, bare, other])
+    assert [labels.common_names for labels in shared] == [
+        ("Magpie", None), (None, "Magpie"), ("Eurasian Magpie",),
+    ]  # fmt: skip
+    assert [labels.labels for labels in shared] == [it.labels for it in (named, bare, other)]
