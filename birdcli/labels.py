@@ -11,6 +11,8 @@ from birdcli.errors import ErrorCode, ModelError
 
 _CLASS_ID = re.compile(r"0|[1-9][0-9]{0,8}")
 _HYBRID_SIGN = "\u00d7"
+_LONGEST_NAME = 1000
+"""Characters; golden outputs hold names, and nothing is read from outside without a bound."""
 _EXPECTED = (
     "a csv with the header id,name is expected, or the names alone, one per line in the order of "
     "the classes"
@@ -57,6 +59,11 @@ def _decode_text(data: bytes) -> str:
         raise _invalid("not UTF-8", row) from err
 
 
+def _check_length(name: str, row: int) -> None:
+    if len(name) > _LONGEST_NAME:
+        raise _invalid(f"a name of more than {_LONGEST_NAME:,} characters", row)
+
+
 def _parse_id_rows(text: str) -> dict[int, tuple[int, str]]:
     """Returns row number and name by class id."""
     labels: dict[int, tuple[int, str]] = {}
@@ -71,6 +78,7 @@ def _parse_id_rows(text: str) -> dict[int, tuple[int, str]]:
             if not _CLASS_ID.fullmatch(row[0]):
                 raise _invalid(f"{row[0][:40]!r} is no class id", rows.line_num)
             class_id = int(row[0])
+            _check_length(row[1], rows.line_num)
             if class_id in labels:
                 raise _invalid(f"class id {class_id} stands twice", rows.line_num)
             labels[class_id] = rows.line_num, row[1].strip()
@@ -125,7 +133,7 @@ def parse_label_map(data: bytes) -> tuple[str, ...]:
 
     Raises:
         ModelError: ``model.labels_invalid`` with the row (from 1) for an id that stands twice, a
-            gap, an empty name, text that is no UTF-8, or a table of another kind.
+            gap, an empty or an endless name, text that is no UTF-8, or a table of another kind.
     """
     text = _decode_text(data)
     lines = text.splitlines()
@@ -140,6 +148,7 @@ def parse_label_map(data: bytes) -> tuple[str, ...]:
         for row, line in enumerate(lines, start=1):
             if not line.strip():
                 raise _invalid("a name is missing", row)
+            _check_length(line, row)
         return tuple(line.strip() for line in lines)
     labels = _parse_id_rows(text)
     if not labels:

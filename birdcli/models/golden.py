@@ -42,7 +42,7 @@ PROBABILITY_STEPS: Final = 2
 CLEAR_MARGIN_STEPS: Final = 4
 _TOP: Final = 5
 _LARGEST_ARRAY: Final = 16_000_000
-"""Bytes: float32 scores of the most classes take 3,200,000, forty names of 90,000 letters fit."""
+"""Bytes: float32 scores of the most classes take 3,200,000, forty names fit."""
 _SHA256: Final = re.compile("[0-9a-f]{64}")
 _LOWEST_PROBABILITY: Final = 1e-9
 """Below this, float32 softmax outputs differ between engines for no reason that matters."""
