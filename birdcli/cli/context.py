@@ -7,11 +7,12 @@ import getpass
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, ParamSpec
+from typing import IO, TYPE_CHECKING, ParamSpec
 
 import typer
 
 from birdcli.errors import BirdError, ErrorCode, OutputError
+from birdcli.outside_text import visible_lines, visible_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,14 +73,21 @@ def say(text: str) -> None:
 
 def print_people(text: str) -> None:
     """Prints a line for people on stderr."""
-    typer.echo(text, err=True)
+    _tell(visible_text(text))
 
 
 def print_error(error: BirdError) -> None:
     """Prints an error and its hint on stderr."""
-    typer.echo(f"birdcli: error[{error.code}]: {error.message}", err=True)
+    _tell(f"birdcli: error[{error.code}]: {visible_text(error.message)}")
     if error.hint:
-        typer.echo(f"  hint: {error.hint}", err=True)
+        _tell(f"  hint: {visible_lines(error.hint)}")
+
+
+def _tell(text: str) -> None:
+    try:
+        typer.echo(text, err=True)
+    except OSError:  # a full disk, a closed terminal: the exit code still tells
+        _silence(sys.stderr)
 
 
 def _leaf_errors(group: BaseExceptionGroup[BirdError]) -> list[BirdError]:
@@ -125,6 +133,10 @@ def reports_errors(command: Callable[P, int | None]) -> Callable[P, None]:
 
 def silence_stdout() -> None:
     """Keeps Python from complaining about the closed pipe when it flushes at its end."""
+    _silence(sys.stdout)
+
+
+def _silence(stream: IO[str]) -> None:
     descriptor = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(descriptor, sys.stdout.fileno())
+    os.dup2(descriptor, stream.fileno())
     os.close(descriptor)

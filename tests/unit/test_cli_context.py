@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 import typer
 
-from birdcli.cli.context import home_folder, reports_errors, user_name
+from birdcli.cli.context import home_folder, print_people, reports_errors, user_name
+from birdcli.cli.installing import print_line
 from birdcli.errors import ErrorCode, FetchError, ModelError, OutputError, UsageError
 
 if TYPE_CHECKING:
@@ -57,6 +59,28 @@ def test_the_error_is_told_once_with_code_and_hint(capsys: pytest.CaptureFixture
     exit_code(MODEL, ITEM)
     lines = capsys.readouterr().err.splitlines()
     assert lines == ["birdcli: error[model.load_failed]: broken", "  hint: mend it"]
+
+
+def test_controls_in_messages_are_shown_and_line_ends_of_hints_stay(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    exit_code(ModelError(ErrorCode.MODEL_NOT_FOUND, "no \x1b]0;x\x07\nmodel", hint="say\n  a\x1bb"))
+    assert capsys.readouterr().err.splitlines() == [
+        r"birdcli: error[model.not_found]: no \x1b]0;x\x07\nmodel",
+        "  hint: say",
+        r"  a\x1bb",
+    ]
+
+
+def test_controls_in_lines_for_people_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    print_people("removed \x1b[2J")
+    assert capsys.readouterr().err == "removed \\x1b[2J\n"
+
+
+def test_controls_in_progress_are_shown() -> None:
+    people = io.StringIO()
+    print_line(people, "downloading \x1b[2J")
+    assert people.getvalue() == "downloading \\x1b[2J\n"
 
 
 def test_a_reader_that_left_is_not_worth_a_word(capsys: pytest.CaptureFixture[str]) -> None:
