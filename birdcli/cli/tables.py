@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from birdcli.cli.context import say
+from birdcli.cli.context import encodable, say
 from birdcli.outside_text import visible_text
 
 if TYPE_CHECKING:
@@ -45,5 +45,5 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         # The names are what people copy: they may be folded, and are never cut.
         table.add_column(column, overflow="fold")
     for row in _visible(rows):
-        table.add_row(*(Text(cell) for cell in row))
+        table.add_row(*(Text(encodable(cell)) for cell in row))
     Console().print(table)
