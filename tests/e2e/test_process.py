@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -92,3 +93,26 @@ def test_what_an_encoding_lacks_is_escaped(empty: Birdcli, tmp_path: Path) -> No
     done = run(empty, *command, PYTHONIOENCODING="ascii", BIRDCLI_HOME=home)
     assert done.returncode == 0, done.stderr
     assert r"M\xf6we" in done.stdout
+
+
+@pytest.mark.parametrize("place", ["source", "--labels", "--names", "--from"])
+@pytest.mark.parametrize("kind", ["a pipe", "an endless device"])
+def test_sources_without_an_end_are_refused_at_once(
+    empty: Birdcli, tmp_path: Path, place: str, kind: str
+) -> None:
+    good, bad = tmp_path / "labels.csv", tmp_path / "pipe"
+    good.write_bytes(b"Pica pica\n")
+    os.mkfifo(bad)
+    if kind == "an endless device":
+        bad.unlink()
+        bad.symlink_to("/dev/zero")
+    if place == "--from":
+        done = empty.inline("registry", "pull", "aiy-birds-v1", "--from", str(bad))
+    else:
+        files = {"source": good, "--labels": good, "--names": good} | {place: bad}
+        options = [str(it) for key in ("--labels", "--names") for it in (key, files[key])]
+        done = empty.inline("registry", "add", "birds@1", str(files["source"]), *options)
+    assert done.code == 3
+    assert "error[model.source_unreadable]" in done.stderr
+    assert "it is no regular file" in done.stderr
+    assert not list((empty.home / "registry").glob("models/*"))
