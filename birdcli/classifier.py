@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -12,6 +12,9 @@ from birdcli.items import Prediction
 if TYPE_CHECKING:
     from birdcli.items import ScoreVector
     from birdcli.labels import LabelSet
+
+_ROUNDING: Final = 1e-3
+"""How far outside 0 to 1 rounding may put a probability."""
 
 
 def top_k(scores: ScoreVector, labels: LabelSet, k: int) -> tuple[Prediction, ...]:
@@ -26,7 +29,8 @@ def top_k(scores: ScoreVector, labels: LabelSet, k: int) -> tuple[Prediction, ..
         k predictions; equal scores keep the lower class id first.
 
     Raises:
-        InferenceError: ``inference.non_finite`` if a score is NaN or infinite.
+        InferenceError: ``inference.non_finite`` if a score is NaN or infinite;
+            ``inference.failed`` if one is outside [0, 1] by more than rounding.
 
     Source:
         Stable descending sort: results do not depend on batch layout.
@@ -35,6 +39,13 @@ def top_k(scores: ScoreVector, labels: LabelSet, k: int) -> tuple[Prediction, ..
         raise InferenceError(
             ErrorCode.INFERENCE_NON_FINITE, "the model gave a score that is not a number"
         )
+    lowest, highest = float(scores.min()), float(scores.max())
+    if lowest < -_ROUNDING or highest > 1 + _ROUNDING:
+        worst = lowest if lowest < -_ROUNDING else highest
+        raise InferenceError(
+            ErrorCode.INFERENCE_FAILED, f"the model gave a score outside 0 to 1: {worst:.4g}"
+        )
+    scores = np.clip(scores, 0.0, 1.0)
     best = np.argsort(-scores, kind="stable")[:k]
     return tuple(
         Prediction(

@@ -11,6 +11,20 @@ from birdcli.errors import ErrorCode, ModelError
 
 _CLASS_ID = re.compile(r"0|[1-9][0-9]{0,8}")
 _HYBRID_SIGN = "\u00d7"
+_LONGEST_NAME = 1000
+"""Characters; golden outputs hold names, and nothing is read from outside without a bound."""
+_EXPECTED = (
+    "a csv with the header id,name is expected, or the names alone, one per line in the order of "
+    "the classes"
+)
+_SEPARATOR = re.compile(r"[,;|\t:]")
+_COLUMN_WORDS = frozenset(
+    {"id", "ids", "index", "idx", "class", "classid", "name", "names", "label", "labels"}
+)
+_SPACED_COLUMN_WORDS = frozenset({"id", "index", "name", "label"})
+_NUMBER_FIRST = re.compile(r"""\s*["']?[0-9]+["']?\s*[,;|\t:]""")
+_NUMBER_LAST = re.compile(r""".*[,;|\t:] *["']?[0-9]+["']? *$""")
+_NUMBERED = re.compile(r"""\s*["'(\[]?[0-9]+[^\w]""")
 _NAMED = re.compile(r"(?P<label>.+?) \((?P<common>[^()]+(?:\([^()]*\)[^()]*)*)\)")
 
 
@@ -45,6 +59,11 @@ def _decode_text(data: bytes) -> str:
         raise _invalid("not UTF-8", row) from err
 
 
+def _check_length(name: str, row: int) -> None:
+    if len(name) > _LONGEST_NAME:
+        raise _invalid(f"a name of more than {_LONGEST_NAME:,} characters", row)
+
+
 def _parse_id_rows(text: str) -> dict[int, tuple[int, str]]:
     """Returns row number and name by class id."""
     labels: dict[int, tuple[int, str]] = {}
@@ -59,6 +78,7 @@ def _parse_id_rows(text: str) -> dict[int, tuple[int, str]]:
             if not _CLASS_ID.fullmatch(row[0]):
                 raise _invalid(f"{row[0][:40]!r} is no class id", rows.line_num)
             class_id = int(row[0])
+            _check_length(row[1], rows.line_num)
             if class_id in labels:
                 raise _invalid(f"class id {class_id} stands twice", rows.line_num)
             labels[class_id] = rows.line_num, row[1].strip()
@@ -67,28 +87,68 @@ def _parse_id_rows(text: str) -> dict[int, tuple[int, str]]:
     return labels
 
 
+def _has_our_header(line: str) -> bool:
+    try:
+        cells = next(csv.reader([line]))
+    except csv.Error:  # a cell of more than 131,072 characters
+        return False
+    return [cell.strip().lower() for cell in cells[:2]] == ["id", "name"]
+
+
+def _is_column_name(cell: str) -> bool:
+    """Tells whether a cell is a usual header such as `id`, `class_id` or `common name`."""
+    cell = cell.strip(" \"'").lower()
+    parts = re.split("[_.-]", cell)
+    return parts[-1] in _COLUMN_WORDS or (" " in cell and cell.split()[-1] in _SPACED_COLUMN_WORDS)
+
+
+def _find_table(lines: list[str]) -> int | None:
+    """Returns the row (from 1) that shows that lines are a table of ids and names, or None.
+
+    Taken for plain names, its rows would name classes by their position, that is wrongly.
+    """
+    cells = _SEPARATOR.split(lines[0])
+    if len(cells) > 1 and any(_is_column_name(cell) for cell in cells[:2]):
+        return 1
+    for row, line in enumerate(lines, start=1):
+        if _NUMBER_FIRST.match(line):
+            return row
+    # The first line may be the header of a table in any language.
+    below, row = (lines[1:], 2) if len(lines) > 1 else (lines, 1)
+    for pattern in (_NUMBER_LAST, _NUMBERED):
+        if all(pattern.match(line) for line in below):
+            return row
+    return None
+
+
 def parse_label_map(data: bytes) -> tuple[str, ...]:
     """Reads the model's own class names.
 
     Args:
         data: A csv with the header `id,name`, in any order of rows, mapped by id and never by
-            row; or plain lines, where line i (from 0) names class i.
+            row; or plain lines, where line i (from 0) names class i. Any other table is refused.
 
     Returns:
         The labels, by class id.
 
     Raises:
         ModelError: ``model.labels_invalid`` with the row (from 1) for an id that stands twice, a
-            gap, an empty name or text that is no UTF-8.
+            gap, an empty or an endless name, text that is no UTF-8, or a table of another kind.
     """
     text = _decode_text(data)
     lines = text.splitlines()
     if not lines:
         raise _invalid("it is empty", 1)
-    if [cell.strip().lower() for cell in lines[0].split(",")[:2]] != ["id", "name"]:
+    if not _has_our_header(lines[0]):
+        table = _find_table(lines)
+        if table is not None:
+            raise _invalid(
+                f"{lines[table - 1][:40]!r} is of another kind of table; {_EXPECTED}", table
+            )
         for row, line in enumerate(lines, start=1):
             if not line.strip():
                 raise _invalid("a name is missing", row)
+            _check_length(line, row)
         return tuple(line.strip() for line in lines)
     labels = _parse_id_rows(text)
     if not labels:

@@ -14,6 +14,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from birdcli.items import Classified, Stage
+from birdcli.outside_text import recordable, visible_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,12 +31,6 @@ _ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separato
 # JSON escapes C0 itself; DEL and C1 would be obeyed by terminals, and U+0085, U+2028 and U+2029
 # would end a line for some readers of JSON lines.
 _UNESCAPED_CONTROLS: Final = re.compile("[\x7f-\x9f\u2028\u2029]")
-_SURROGATES: Final = re.compile("[\ud800-\udfff]")
-# Controls, invisible characters, and those that reverse the direction of the text around them.
-_UNSEEN: Final = re.compile(
-    "[\x00-\x1f\x7f-\x9f\xad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
-)
-
 _USER_INFO: Final = re.compile(r"(?<=://)[^/?#]*@")
 # A password with a raw slash ends the authority early. The rest is then no port number, so the
 # URL is unusable, but it still holds the secret.
@@ -54,16 +49,6 @@ def masked_source(source: str) -> str:
         return source
     masked, count = _USER_INFO.subn("***@", source)
     return masked if count else _BROKEN_USER_INFO.sub("***@", source)
-
-
-def visible_text(text: str) -> str:
-    r"""Returns one line that shows what it holds: invisible characters and controls as escapes.
-
-    Bytes that were no UTF-8 (surrogate escapes) become `\xff`, a newline `\n`, ESC `\x1b`.
-    """
-    if text.isascii() and text.isprintable():
-        return text
-    return _UNSEEN.sub(_escape, text)
 
 
 def visible_source(source: str) -> str:
@@ -96,9 +81,9 @@ def record_of(outcome: Outcome, run: str) -> dict[str, JsonValue]:
         "index": ref.index,
     }
     if ref.id is not None:
-        record["id"] = without_surrogates(ref.id)
+        record["id"] = recordable(ref.id)
     source = masked_source(ref.source)
-    record["input"] = without_surrogates(source)
+    record["input"] = recordable(source)
     if (raw := _bytes_not_utf8(source)) is not None:
         record["input_b64"] = base64.b64encode(raw).decode("ascii")
     if isinstance(outcome, Classified):
@@ -144,8 +129,8 @@ def prediction_fields(rank: int, prediction: Prediction) -> JsonValue:
     return {
         "rank": rank,
         "class_id": prediction.class_id,
-        "label": without_surrogates(prediction.label),
-        "common_name": None if name is None else without_surrogates(name),
+        "label": recordable(prediction.label),
+        "common_name": None if name is None else recordable(name),
         "score": round(prediction.score, 6),
     }
 
@@ -196,21 +181,9 @@ def _rounded(ms: float) -> float:
     return round(ms, 3) + 0.0  # -0.0 becomes 0.0
 
 
-def _escape(match: re.Match[str]) -> str:
-    code = ord(match[0])
-    if 0xDC80 <= code <= 0xDCFF:  # a byte that was no UTF-8, kept by surrogateescape
-        return f"\\x{code - 0xDC00:02x}"
-    return match[0].encode("unicode_escape").decode("ascii")
-
-
-def without_surrogates(text: str) -> str:
-    r"""Returns text that UTF-8 can say; a byte that was none becomes `\xff`."""
-    return text if text.isascii() else _SURROGATES.sub(_escape, text)
-
-
 def _bytes_not_utf8(text: str) -> bytes | None:
     """The bytes of a name that is no UTF-8; None if it is, or if it never was bytes."""
-    if text.isascii() or not _SURROGATES.search(text):
+    if recordable(text) == text:
         return None
     try:
         return text.encode("utf-8", "surrogateescape")

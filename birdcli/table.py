@@ -14,7 +14,8 @@ from rich.text import Text
 
 from birdcli.items import Classified, SourceKind
 from birdcli.metrics import BACKGROUND_LABEL
-from birdcli.record import masked_source, visible_message, visible_text
+from birdcli.outside_text import visible_text
+from birdcli.record import masked_source, visible_message
 from birdcli.writer import LineSink
 
 if TYPE_CHECKING:

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, BinaryIO, Final, Protocol, TypeAlias
 
 from birdcli.errors import ErrorCode, OutputError
 from birdcli.items import Classified
-from birdcli.record import encode_record, record_of, visible_message, visible_source, visible_text
+from birdcli.outside_text import visible_text
+from birdcli.record import encode_record, record_of, visible_message, visible_source
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from birdcli.model_version import InputSpec
 
 CHANNELS: Final = 3
+MOST_CLASSES: Final = 100_000
+"""More than there are species of animals with a backbone."""
 _FLOATS: Final = frozenset({"bfloat16", "float16", "float32", "float64"})
 
 
@@ -119,13 +121,16 @@ def count_classes(tensor: TensorFacts, *, model: str, types: frozenset[str] = _F
         types: The types that scores may have.
 
     Raises:
-        ModelError: ``model.load_failed`` if the output is no row of scores per picture.
+        ModelError: ``model.load_failed`` if the output is no row of scores per picture, or of more
+            classes than `MOST_CLASSES`.
     """
     shape = tensor.shape
     if tensor.dtype not in types:
         raise _unfit(model, f"gives {tensor}; scores are {', '.join(sorted(types))}")
     if shape is None or len(shape) != 2 or shape[1] is None:
         raise _unfit(model, f"gives {tensor}, not one row of scores per picture, [N, classes]")
+    if not 1 <= shape[1] <= MOST_CLASSES:
+        raise _unfit(model, f"gives {tensor}; 1 to {MOST_CLASSES:,} classes are expected")
     return shape[1]
 
 

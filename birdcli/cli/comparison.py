@@ -20,7 +20,8 @@ from birdcli.cli.evaluation_lines import (
 )
 from birdcli.evaluation import TOP_K, changed_sides
 from birdcli.items import ErrorInfo
-from birdcli.record import error_fields, prediction_fields, visible_source, without_surrogates
+from birdcli.outside_text import recordable
+from birdcli.record import error_fields, prediction_fields, visible_source
 from birdcli.significance import mcnemar_p, wilson_interval
 from birdcli.species import same_class
 
@@ -103,7 +104,7 @@ def comparison_fields(comparison: Comparison) -> dict[str, JsonValue]:
     run = comparison.evaluation
     photos: list[JsonValue] = []
     for index, change in enumerate(changes):
-        photo: dict[str, JsonValue] = {"photo": without_surrogates(comparison.sources[index])}
+        photo: dict[str, JsonValue] = {"photo": recordable(comparison.sources[index])}
         if run is not None:
             photo["species"] = run.photos.photos[index].species
         photo["change"] = change.value

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import getpass
 import os
+import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, ParamSpec
+from typing import IO, TYPE_CHECKING, ParamSpec
 
 import typer
 
-from birdcli.errors import BirdError, ErrorCode, OutputError
+from birdcli.errors import BirdError, ErrorCode, OutputError, UsageError
+from birdcli.outside_text import recordable, visible_lines, visible_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,13 +31,33 @@ _PRECEDENCE = (5, 3, 2, 4)
 
 
 def home_folder() -> Path:
-    """Returns the folder of all state: `BIRDCLI_HOME`, or the platform's user data folder."""
+    """Returns the folder of all state: `BIRDCLI_HOME`, or the platform's user data folder.
+
+    Raises:
+        UsageError: ``usage.bad_flag`` if the variable names no possible folder.
+    """
     named = os.environ.get("BIRDCLI_HOME")
     if named:
-        return Path(named).expanduser()
+        return _expanded(named)
     import platformdirs
 
     return Path(platformdirs.user_data_dir("birdcli", appauthor=False))
+
+
+def _expanded(named: str) -> Path:
+    try:
+        folder = Path(named).expanduser()
+        folder.stat()
+    except RuntimeError as err:  # pathlib's word for an unknown user
+        raise UsageError(
+            ErrorCode.USAGE_BAD_FLAG, f"BIRDCLI_HOME is {named}, and that user has no home folder"
+        ) from err
+    except OSError as err:
+        if err.errno == errno.ENAMETOOLONG:
+            raise UsageError(
+                ErrorCode.USAGE_BAD_FLAG, f"BIRDCLI_HOME is no name of a folder: {err.strerror}"
+            ) from err
+    return folder
 
 
 def open_registry() -> Registry:
@@ -47,19 +70,19 @@ def open_registry() -> Registry:
 def user_name() -> str:
     """Returns the user's login name, for the history."""
     try:
-        return getpass.getuser()
+        return recordable(getpass.getuser())
     except (KeyError, OSError):  # a container's user without a name
         return f"uid {os.getuid()}" if hasattr(os, "getuid") else "unknown"
 
 
 def say(text: str) -> None:
-    """Prints text on stdout.
+    """Prints text on stdout; what its encoding lacks, as escapes.
 
     Raises:
         OutputError: ``output.unwritable``; a closed pipe stays a `BrokenPipeError`.
     """
     try:
-        typer.echo(text)
+        typer.echo(encodable(text))
         sys.stdout.flush()
     except BrokenPipeError:
         raise
@@ -70,16 +93,29 @@ def say(text: str) -> None:
         ) from err
 
 
+def encodable(text: str) -> str:
+    """Returns text without characters that the encoding of stdout lacks."""
+    encoding = sys.stdout.encoding or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
 def print_people(text: str) -> None:
     """Prints a line for people on stderr."""
-    typer.echo(text, err=True)
+    _tell(visible_text(text))
 
 
 def print_error(error: BirdError) -> None:
     """Prints an error and its hint on stderr."""
-    typer.echo(f"birdcli: error[{error.code}]: {error.message}", err=True)
+    _tell(f"birdcli: error[{error.code}]: {visible_text(error.message)}")
     if error.hint:
-        typer.echo(f"  hint: {error.hint}", err=True)
+        _tell(f"  hint: {visible_lines(error.hint)}")
+
+
+def _tell(text: str) -> None:
+    try:
+        typer.echo(text, err=True)
+    except OSError:  # a full disk, a closed terminal: the exit code still tells
+        _silence(sys.stderr)
 
 
 def _leaf_errors(group: BaseExceptionGroup[BirdError]) -> list[BirdError]:
@@ -107,7 +143,10 @@ def reports_errors(command: Callable[P, int | None]) -> Callable[P, None]:
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> None:
         errors: list[BirdError] = []
         code = 0
+        before = signal.getsignal(signal.SIGINT)
         try:
+            if before is signal.SIG_DFL:  # see `main`: from here on it is caught
+                signal.signal(signal.SIGINT, signal.default_int_handler)
             code = command(*args, **kwargs) or 0
         except* BirdError as group:
             errors = _leaf_errors(group)
@@ -116,6 +155,9 @@ def reports_errors(command: Callable[P, int | None]) -> Callable[P, None]:
         except* BrokenPipeError:
             silence_stdout()
             code = EXIT_READER_GONE
+        finally:
+            if before is signal.SIG_DFL:
+                signal.signal(signal.SIGINT, before)
         if errors:
             code = _report(errors)
         raise typer.Exit(code)
@@ -125,6 +167,10 @@ def reports_errors(command: Callable[P, int | None]) -> Callable[P, None]:
 
 def silence_stdout() -> None:
     """Keeps Python from complaining about the closed pipe when it flushes at its end."""
+    _silence(sys.stdout)
+
+
+def _silence(stream: IO[str]) -> None:
     descriptor = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(descriptor, sys.stdout.fileno())
+    os.dup2(descriptor, stream.fileno())
     os.close(descriptor)

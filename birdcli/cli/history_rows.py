@@ -38,10 +38,6 @@ def history_rows(history: Iterable[HistoryEntry], reference: str | None = None) 
     ]
 
 
-def _printable(text: str) -> str:
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
-
-
 def _what(row: Row) -> str:
     """What was done, such as `promote production: birds@1 -> birds@2`."""
     action, model, alias, before = row["action"], row["model"], row["alias"], row["from"]
@@ -63,14 +59,6 @@ def _note(row: Row) -> str:
 def history_cells(rows: Iterable[Row]) -> list[list[str]]:
     """Returns the rows of `history_rows` as the cells of a table of `HISTORY_COLUMNS`."""
     return [
-        [
-            _printable(cell)
-            for cell in (
-                str(row["at"])[:16].replace("T", " "),
-                str(row["who"]),
-                _what(row),
-                _note(row),
-            )
-        ]
+        [str(row["at"])[:16].replace("T", " "), str(row["who"]), _what(row), _note(row)]
         for row in rows
     ]

@@ -9,6 +9,7 @@ from birdcli.cli.context import user_name
 from birdcli.errors import ErrorCode, ModelError
 from birdcli.host import usable_cpus
 from birdcli.model_version import OutputKind
+from birdcli.outside_text import visible_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,7 +63,7 @@ def partials_folder(registry: Registry) -> Path:
 
 def print_line(people: IO[str], text: str) -> None:
     """Writes one line for people."""
-    people.write(f"{text}\n")
+    people.write(f"{visible_text(text)}\n")
     people.flush()
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from birdcli.cli.history_rows import history_cells, history_rows
 from birdcli.cli.tables import aligned_lines
+from birdcli.outside_text import visible_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +34,8 @@ def version_lines(
     lines = [version.id, ""]
     for key, values in _sections(version, fields, width - _COLUMN):
         for position, value in enumerate(values):
-            lines.append(f"{key if position == 0 else '':<{_COLUMN}}{value}".rstrip())
+            name = key if position == 0 else ""
+            lines.append(f"{name:<{_COLUMN}}{visible_text(value)}".rstrip())
     rows = history_cells(history_rows(history, version.id))
     if rows:
         lines += ["", *aligned_lines(("When (UTC)", "Who", "What", "Note"), rows)]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from birdcli.cli.context import say
+from birdcli.cli.context import encodable, say
+from birdcli.outside_text import visible_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -13,12 +14,16 @@ if TYPE_CHECKING:
 
 def aligned_lines(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """Returns a header and rows as text, every column as wide as its widest cell."""
-    cells = [[column.upper() for column in columns], *rows]
+    cells = [[column.upper() for column in columns], *_visible(rows)]
     widths = [max(len(line[position]) for line in cells) for position in range(len(columns))]
     return [
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
         for line in cells
     ]
+
+
+def _visible(rows: Sequence[Sequence[str]]) -> list[list[str]]:
+    return [[visible_text(cell) for cell in row] for row in rows]
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -39,6 +44,6 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     for column in columns:
         # The names are what people copy: they may be folded, and are never cut.
         table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
+    for row in _visible(rows):
+        table.add_row(*(Text(encodable(cell)) for cell in row))
     Console().print(table)

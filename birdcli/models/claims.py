@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from birdcli.backends.signature import picture_input
 from birdcli.errors import ErrorCode, ModelError, UsageError
+from birdcli.manifest import LARGEST_INPUT
 from birdcli.model_version import InputSpec, InputType, ModelFormat, Scale
 
 if TYPE_CHECKING:
@@ -73,6 +74,13 @@ def _settle_size(
     model: str,
 ) -> tuple[int, int]:
     height, width = found
+    for length in found:
+        if length is not None and not 1 <= length <= LARGEST_INPUT:
+            raise ModelError(
+                ErrorCode.MODEL_LOAD_FAILED,
+                f"{model} takes {tensor}; 1 to {LARGEST_INPUT} pixels are expected, not {length}",
+                pixels=length,
+            )
     if claimed is None:
         if height is None or width is None:
             raise UsageError(

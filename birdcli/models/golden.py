@@ -8,18 +8,20 @@ label strings of the best classes.
 from __future__ import annotations
 
 import io
-import zipfile
+import re
 from dataclasses import dataclass
 from importlib import resources
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from PIL import Image
 
+from birdcli.backends.signature import MOST_CLASSES
 from birdcli.errors import ErrorCode, InferenceError, ItemError, ModelError
 from birdcli.hashing import sha256_of_bytes
 from birdcli.model_version import OutputKind
+from birdcli.models.npz import read_arrays
 from birdcli.models.outputs import STEP
+from birdcli.models.pixel_files import make_pixel_files
 from birdcli.models.probes import PROBE_NAMES, make_probes
 
 if TYPE_CHECKING:
@@ -39,6 +41,9 @@ JPEG_MEAN_LEVELS: Final = 1.0
 PROBABILITY_STEPS: Final = 2
 CLEAR_MARGIN_STEPS: Final = 4
 _TOP: Final = 5
+_LARGEST_ARRAY: Final = 16_000_000
+"""Bytes: float32 scores of the most classes take 3,200,000, forty names fit."""
+_SHA256: Final = re.compile("[0-9a-f]{64}")
 _LOWEST_PROBABILITY: Final = 1e-9
 """Below this, float32 softmax outputs differ between engines for no reason that matters."""
 
@@ -82,38 +87,6 @@ def _mismatch(part: str, message: str, **details: Detail) -> ModelError:
     )
 
 
-def _pixel_picture() -> RgbImage:
-    """A smooth colourful picture, uint8 [480, 720, 3], in which every orientation differs."""
-    y, x = np.mgrid[0:480, 0:720]
-    red = 120 + 90 * np.cos(x / 90.0) * np.sin(y / 70.0 + 0.5)
-    green = 40 + x / 720 * 180
-    blue = 230 - y / 480 * 190 - 20 * np.sin(x / 50.0)
-    levels: RgbImage = np.clip(np.rint(np.stack([red, green, blue], axis=-1)), 0, 255).astype(
-        np.uint8
-    )
-    return levels
-
-
-def make_pixel_files() -> dict[str, bytes]:
-    """Returns the generated encoded files: png, jpeg, jpeg with EXIF 6, 16-bit grey png."""
-    picture = _pixel_picture()
-    grey = picture[..., 1].astype(np.uint16) * 257
-    turned = Image.fromarray(np.ascontiguousarray(np.rot90(picture)))  # EXIF 6 turns it back
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    files: dict[str, bytes] = {}
-    for name, image, options in (
-        ("png", Image.fromarray(picture), {"format": "PNG"}),
-        ("jpeg", Image.fromarray(picture), {"format": "JPEG", "quality": 90}),
-        ("jpeg with EXIF 6", turned, {"format": "JPEG", "quality": 90, "exif": exif}),
-        ("16-bit png", Image.fromarray(grey), {"format": "PNG"}),
-    ):
-        out = io.BytesIO()
-        image.save(out, **options)
-        files[name] = out.getvalue()
-    return files
-
-
 def _decode_pixel_files(decode: Callable[[bytes], RgbImage]) -> dict[str, RgbImage]:
     decoded = {}
     for name, data in make_pixel_files().items():
@@ -149,10 +122,12 @@ def _log_probabilities(scores: ScoreBatch) -> NDArray[np.float64]:
 def _check_scores(
     expected: ScoreBatch, found: ScoreBatch, labels: LabelSet, output: OutputKind, factor: float
 ) -> GoldenReport:
-    if found.shape != expected.shape:
+    if found.shape[1:] != expected.shape[1:]:
         raise _mismatch("scores", f"{found.shape[-1]} classes instead of {expected.shape[-1]}")
     if not np.isfinite(found).all():
         raise _mismatch("scores", "the model gave a score that is not a number")
+    if not np.isfinite(expected).all():
+        raise _mismatch("scores", "a golden score is not a number")
     if output is OutputKind.PROBABILITIES_8BIT:
         return _check_steps(expected, found, labels, factor)
     return _check_logs(expected, found, labels, factor)
@@ -166,7 +141,8 @@ def _check_steps(
     difference = np.take_along_axis(found, top, 1) - np.take_along_axis(expected, top, 1)
     largest = np.abs(difference).max(axis=1)
     worst = int(largest.argmax())
-    if largest[worst] > (PROBABILITY_STEPS * factor + 0.5) * STEP:  # half a step for float32
+    # Half a step for float32. Written so that NaN, which is never above a bound, is beyond it.
+    if not largest[worst] <= (PROBABILITY_STEPS * factor + 0.5) * STEP:
         rank = int(np.abs(difference[worst]).argmax())
         class_id = int(top[worst, rank])
         raise _mismatch(
@@ -192,7 +168,8 @@ def _check_logs(
     difference -= difference.mean(axis=1, keepdims=True)
     rms = np.sqrt((difference**2).mean(axis=1))
     worst = int(rms.argmax())
-    if rms[worst] > PROBE_RMS_NAT * factor:
+    # Written so that NaN, which is never above a bound, is beyond it.
+    if not rms[worst] <= PROBE_RMS_NAT * factor:
         class_id = int(np.abs(difference[worst]).argmax())
         raise _mismatch(
             "scores",
@@ -203,7 +180,7 @@ def _check_logs(
             class_id=class_id,
             rms_nat=float(rms[worst]),
         )
-    if rms.mean() > MEAN_RMS_NAT * factor:
+    if not rms.mean() <= MEAN_RMS_NAT * factor:
         raise _mismatch(
             "scores",
             f"the probes are {rms.mean():.3f} nat off on average, "
@@ -257,11 +234,14 @@ def run_probes(classifier: Classifier, height: int, width: int, *, batch: int) -
     """Returns the scores of the eight probes, float32 [8, C], `batch` probes at a time."""
     probes = make_probes(height, width)
     try:
-        return np.concatenate(
+        scores = np.concatenate(
             [classifier.classify(probes[i : i + batch]) for i in range(0, len(probes), batch)]
         )
     except InferenceError as err:
         raise _mismatch("scores", err.message) from err
+    if len(scores) != len(probes):
+        raise _mismatch("scores", f"{len(scores)} rows for {len(probes)} pictures")
+    return scores
 
 
 def make_golden(
@@ -337,22 +317,40 @@ def encode_golden(golden: GoldenOutputs) -> bytes:
 
 
 def decode_golden(data: bytes) -> GoldenOutputs:
-    """Reads what `encode_golden` wrote.
+    """Reads what `encode_golden` wrote, and nothing else.
 
     Raises:
         ModelError: ``model.load_failed``.
     """
     try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-            return GoldenOutputs(
-                scores=arrays["scores"],
-                names=tuple(tuple(str(name) for name in row) for row in arrays["names"]),
-                png_sha256=str(arrays["png_sha256"]),
-            )
-    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as err:
+        scores, names, digest = read_arrays(
+            data, ("scores", "names", "png_sha256"), max_bytes=_LARGEST_ARRAY
+        )
+        _check_arrays(scores, names, digest)
+        return GoldenOutputs(
+            scores=scores,
+            names=tuple(tuple(str(name) for name in row) for row in names),
+            png_sha256=str(digest),
+        )
+    except ValueError as err:
         raise ModelError(
             ErrorCode.MODEL_LOAD_FAILED, f"the golden outputs cannot be read: {err}"
         ) from err
+
+
+def _check_arrays(scores: NDArray[Any], names: NDArray[Any], digest: NDArray[Any]) -> None:
+    probes = len(PROBE_NAMES)
+    if scores.dtype != np.float32 or scores.ndim != 2 or scores.shape[0] != probes:
+        raise ValueError(f"scores are {scores.dtype} {list(scores.shape)}")
+    class_count = scores.shape[1]
+    if not 1 <= class_count <= MOST_CLASSES:
+        raise ValueError(f"there are {class_count} classes, 1 to {MOST_CLASSES:,} are expected")
+    if not np.isfinite(scores).all():
+        raise ValueError("a score is not a number")
+    if names.dtype.kind != "U" or names.shape != (probes, min(_TOP, class_count)):
+        raise ValueError(f"names are {names.dtype} {list(names.shape)}")
+    if digest.dtype.kind != "U" or digest.ndim or not _SHA256.fullmatch(str(digest)):
+        raise ValueError("the digest of the pixels is no sha256")
 
 
 def load_shipped_golden(model_id: str) -> GoldenOutputs | None:

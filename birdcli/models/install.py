@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
 
@@ -18,6 +18,8 @@ from birdcli.models.formats import bare_file_name, demand_format, recognise
 from birdcli.models.handles import resolve_handle
 from birdcli.models.load import FROZEN_GRAPH_FILE, MODULE_FOLDER, TFLITE_FILE
 from birdcli.models.proof import inspect_staged, pin_files, prove_staged
+from birdcli.models.source_files import copy_folder, is_folder, open_regular, read_text_file
+from birdcli.outside_text import recordable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from birdcli.registry import Registry
 
 _PACKAGED: Final = "package:"
+TextSpec = TypeVar("TextSpec", LabelsSpec, NamesSpec)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +112,7 @@ def install(
     Raises:
         ModelError: Whatever is wrong with the source, the labels or the model.
     """
+    _check_texts(overrides)
     with registry.staging() as staged:
         if version.format is ModelFormat.EFFICIENTNET_LITE0:
             from birdcli.models.efficientnet_lite import export_imagenet_birds
@@ -139,6 +143,7 @@ def add(
         ModelError: Whatever is wrong with the source, the labels or the model.
         UsageError: ``usage.bad_flag`` for what only the user can know and did not say.
     """
+    _check_texts(overrides)
     with registry.staging() as staged:
         claims = draft.claims
         found = _place_module(draft.id, (draft.source,), overrides, staged, tools)
@@ -168,19 +173,35 @@ def _finish(
     version = _place_texts(pin_files(version, staged), overrides, staged, tools)
     tools.say(f"checking {version.id} on this machine")
     version = prove_staged(version, staged, threads=tools.threads, warn=tools.warn)
-    return registry.install(version, staged, who=tools.who)
+    return registry.install(_fit_to_record(version), staged, who=tools.who)
+
+
+def _fit_to_record(version: ModelVersion) -> ModelVersion:
+    """Returns a version as JSON can say it; its files were opened by their real names."""
+    names = version.names
+    return msgspec.structs.replace(
+        version,
+        sources=tuple(map(recordable, version.sources)),
+        labels=_with_fit_source(version.labels),
+        names=None if names is None else _with_fit_source(names),
+        provenance={recordable(k): recordable(v) for k, v in version.provenance.items()},
+    )
+
+
+def _with_fit_source(text: TextSpec) -> TextSpec:
+    source = None if text.source is None else recordable(text.source)
+    return msgspec.structs.replace(text, source=source)
+
+
+def _check_texts(overrides: SourceOverrides) -> None:
+    """Raises for copies that cannot be read, before minutes of work."""
+    for text in (overrides.labels, overrides.names):
+        if text is not None and not _is_url(text):
+            open_regular(text).close()
 
 
 def _is_url(source: str) -> bool:
     return source.lower().startswith(("http://", "https://"))
-
-
-def _unreadable(source: str, err: OSError) -> ModelError:
-    return ModelError(
-        ErrorCode.MODEL_SOURCE_UNREADABLE,
-        f"{source} cannot be read: {err.strerror or err}",
-        source=source,
-    )
 
 
 def _place_module(
@@ -205,17 +226,14 @@ def _place_module(
         url = tools.download(sources, archive)
         _unpack(archive, unpacked, overrides.sha256, called=url.partition("?")[0])
         archive.unlink()
-    elif local.is_dir():
+    elif is_folder(sources[0]):
         if overrides.sha256 is not None:
             raise ModelError(
                 ErrorCode.MODEL_SOURCE_UNREADABLE, f"{local} is a folder, which has no sha256"
             )
-        _copy_folder(local, unpacked)
+        copy_folder(local, unpacked)
     else:
-        try:
-            local.open("rb").close()
-        except OSError as err:
-            raise _unreadable(sources[0], err) from err
+        open_regular(sources[0]).close()
         _unpack(local, unpacked, overrides.sha256, called=local.name)
     found = recognise(unpacked, source=sources[0])
     if found.path.is_dir():
@@ -242,38 +260,13 @@ def _unpack(source: Path, into: Path, sha256: str | None, *, called: str) -> Non
         shutil.copyfile(source, into / bare)
 
 
-def _copy_folder(source: Path, target: Path) -> None:
-    """Copies a model's folder; what fails while writing is the registry's fault, not its own."""
-    target.mkdir()
-    for path in sorted(source.rglob("*")):
-        copy = target / path.relative_to(source)
-        if path.is_symlink() or not (path.is_file() or path.is_dir()):
-            raise ModelError(
-                ErrorCode.MODEL_ARCHIVE_UNSAFE,
-                f"{path} is a link or no regular file; a model holds regular files only",
-                member=str(path),
-            )
-        if path.is_dir():
-            copy.mkdir()
-            continue
-        try:
-            original = path.open("rb")
-        except OSError as err:
-            raise _unreadable(str(path), err) from err
-        with original, copy.open("xb") as out:
-            shutil.copyfileobj(original, out)
-
-
 def _read_text(source: str, staged: Path, tools: InstallTools) -> bytes:
     """Returns a label map or names from a path or URL."""
     if not _is_url(source):
-        try:
-            return Path(source).read_bytes()
-        except OSError as err:
-            raise _unreadable(source, err) from err
+        return read_text_file(source)
     downloaded = staged / "text"
     tools.download([source], downloaded)
-    data = downloaded.read_bytes()
+    data = read_text_file(str(downloaded), called=source)
     downloaded.unlink()
     return data
 

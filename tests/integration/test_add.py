@@ -21,6 +21,7 @@ from birdcli.model_version import (
     LabelsSpec,
     ModelFormat,
     ModelVersion,
+    NamesSpec,
     OutputKind,
     Scale,
 )
@@ -381,3 +382,33 @@ def test_another_file_than_the_pinned_one_is_refused(
             install_tools(io.StringIO(), name="aiy-birds-lite@3"),
         )
     assert caught.value.code is ErrorCode.MODEL_SHA256_MISMATCH
+
+
+def test_paths_and_words_that_are_no_utf8_are_recorded_with_escapes(
+    models: Path, tmp_path: Path
+) -> None:
+    odd = tmp_path / "odd\udcff"
+    odd.mkdir()
+    model, labels, names = odd / "m.tflite", odd / "labels.csv", odd / "names.txt"
+    shutil.copyfile(models / "uint8.tflite", model)
+    shutil.copyfile(models / "labels.csv", labels)
+    names.write_text("Species number0 (Bird number 0)\n")
+    asked = Draft(
+        name="tiny",
+        version="1",
+        source=str(model),
+        labels=LabelsSpec(path="labels.csv", source=str(labels), background_id=11),
+        names=NamesSpec(path="names.txt", source=str(names)),
+        provenance={"k": "\udcff", "\udcfe": "v"},
+        claims=Claims(),
+    )
+    registry = registry_at(tmp_path / "home")
+    tools = install_tools(io.StringIO(), name="tiny@1")
+    add(registry, asked, SourceOverrides(labels=str(labels), names=str(names)), tools)
+    found = registry.resolve("tiny@1")
+    assert found.names is not None
+    recorded = (*found.sources, found.labels.source, found.names.source)
+    assert recorded == tuple(
+        f"{tmp_path}/odd\\xff/{name}" for name in ("m.tflite", "labels.csv", "names.txt")
+    )
+    assert found.provenance == {"k": r"\xff", r"\xfe": "v"}

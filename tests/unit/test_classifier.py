@@ -34,3 +34,16 @@ def test_a_score_that_is_no_number_is_refused(bad: float) -> None:
     with pytest.raises(InferenceError) as caught:
         top_k(np.array([0.1, bad, 0.1, 0.1], np.float32), LABELS, 3)
     assert caught.value.code is ErrorCode.INFERENCE_NON_FINITE
+
+
+@pytest.mark.parametrize("bad", [-7.0, 41.99, -0.0011, 1.0011])
+def test_a_score_that_is_no_probability_is_refused(bad: float) -> None:
+    with pytest.raises(InferenceError, match=r"a score outside 0 to 1") as caught:
+        top_k(np.array([0.1, bad, 0.1, 0.1], np.float32), LABELS, 3)
+    assert caught.value.code is ErrorCode.INFERENCE_FAILED
+
+
+def test_what_rounding_leaves_outside_is_put_inside() -> None:
+    best = top_k(np.array([-0.0005, 1.0005, 0.5, -0.0], np.float32), LABELS, 4)
+    assert [guess.score for guess in best] == [1.0, 0.5, 0.0, 0.0]
+    assert [guess.class_id for guess in best] == [1, 2, 0, 3]

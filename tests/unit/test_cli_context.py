@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import io
+import signal
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 import typer
 
-from birdcli.cli.context import home_folder, reports_errors, user_name
+from birdcli.cli.context import home_folder, print_people, reports_errors, user_name
+from birdcli.cli.installing import print_line
+from birdcli.cli.tables import print_table
 from birdcli.errors import ErrorCode, FetchError, ModelError, OutputError, UsageError
 
 if TYPE_CHECKING:
@@ -59,6 +64,28 @@ def test_the_error_is_told_once_with_code_and_hint(capsys: pytest.CaptureFixture
     assert lines == ["birdcli: error[model.load_failed]: broken", "  hint: mend it"]
 
 
+def test_controls_in_messages_are_shown_and_line_ends_of_hints_stay(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    exit_code(ModelError(ErrorCode.MODEL_NOT_FOUND, "no \x1b]0;x\x07\nmodel", hint="say\n  a\x1bb"))
+    assert capsys.readouterr().err.splitlines() == [
+        r"birdcli: error[model.not_found]: no \x1b]0;x\x07\nmodel",
+        "  hint: say",
+        r"  a\x1bb",
+    ]
+
+
+def test_controls_in_lines_for_people_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    print_people("removed \x1b[2J")
+    assert capsys.readouterr().err == "removed \\x1b[2J\n"
+
+
+def test_controls_in_progress_are_shown() -> None:
+    people = io.StringIO()
+    print_line(people, "downloading \x1b[2J")
+    assert people.getvalue() == "downloading \\x1b[2J\n"
+
+
 def test_a_reader_that_left_is_not_worth_a_word(capsys: pytest.CaptureFixture[str]) -> None:
     exit_code(CLOSED)
     assert capsys.readouterr().err == ""
@@ -92,6 +119,61 @@ def test_without_the_variable_the_home_is_the_platforms(monkeypatch: pytest.Monk
     monkeypatch.delenv("BIRDCLI_HOME")
     assert home_folder().name == "birdcli"
     assert home_folder().is_absolute()
+
+
+@pytest.mark.parametrize(
+    ("home", "words"),
+    [
+        ("~nosuchuser/x", "~nosuchuser/x, and that user has no home folder"),
+        ("/" + "x" * 300, "no name of a folder: File name too long"),
+    ],
+)
+def test_a_home_that_cannot_be_is_refused(
+    home: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BIRDCLI_HOME", home)
+    with pytest.raises(UsageError) as caught:
+        home_folder()
+    assert words in caught.value.message
+
+
+def test_a_home_that_is_not_there_yet_is_fine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BIRDCLI_HOME", str(tmp_path / "a" / "b"))
+    assert home_folder() == tmp_path / "a" / "b"
+
+
+def test_a_user_whose_name_is_no_utf8_is_recorded_with_escapes(mocker: MockerFixture) -> None:
+    mocker.patch("getpass.getuser", return_value="bad\udcff")
+    assert user_name() == r"bad\xff"
+
+
+def test_a_command_is_interrupted_as_python_does_and_leaves_the_signal_as_it_was() -> None:
+    seen = []
+
+    @reports_errors
+    def command() -> None:
+        seen.append(signal.getsignal(signal.SIGINT))
+
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        with pytest.raises(typer.Exit):
+            command()
+        after = signal.getsignal(signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert (seen, after) == ([signal.default_int_handler], signal.SIG_DFL)
+
+
+def test_a_table_on_a_terminal_escapes_what_its_encoding_lacks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    out = io.TextIOWrapper(io.BytesIO(), encoding="ascii", write_through=True)
+    monkeypatch.setattr(out, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stdout", out)
+    print_table(("Model",), [["Möwe"]])
+    assert rb"M\xf6we" in out.buffer.getvalue()
 
 
 def test_a_user_without_a_name_has_a_number(mocker: MockerFixture) -> None:

@@ -52,12 +52,68 @@ def test_plain_lines_name_classes_by_position() -> None:
         (b"id,name\n", 2, "names no class"),
         (b"a\n\nb\n", 2, "a name is missing"),
         (b"", 1, "empty"),
+        (b"id,name\n0,a\n1," + b"x" * 1001, 3, "more than 1,000 characters"),
+        (b"a\n" + b"x" * 1001, 2, "more than 1,000 characters"),
+        (b"x" * 200_000 + b"\na\n", 1, "more than 1,000 characters"),  # a cell is never so long
     ],
 )
 def test_a_bad_row_is_named(data: bytes, row: int, words: str) -> None:
     error = refusal(data)
     assert words in error.message
     assert dict(error.details)["row"] == row
+
+
+def test_a_quoted_header_is_the_header_it_is() -> None:
+    assert parse_label_map(b'"id","name"\n1,"Anas, the duck"\n"0","Pica"\n') == (
+        "Pica",
+        "Anas, the duck",
+    )
+
+
+@pytest.mark.parametrize(
+    ("data", "row"),
+    [
+        pytest.param(b"1,Pica pica\n0,Corvus corax\n", 1, id="csv without a header"),
+        pytest.param(b"1\tPica pica\n0\tCorvus corax\n", 1, id="tsv without a header"),
+        pytest.param(b"id\tname\n1\tPica pica\n0\tCorvus corax\n", 1, id="tsv"),
+        pytest.param(b"id;name\n1;Pica pica\n0;Corvus corax\n", 1, id="semicolons"),
+        pytest.param(b"id|name\n1|Pica pica\n0|Corvus corax\n", 1, id="bars"),
+        pytest.param(b"name,id\nPica pica,1\nCorvus corax,0\n", 1, id="columns swapped"),
+        pytest.param(b'"name","id"\n"Pica pica",1\n', 1, id="columns swapped and quoted"),
+        pytest.param(b'"","id","name"\n"1",1,"Pica pica"\n', 1, id="row names of R"),
+        pytest.param(b"class_id,species\n1,Pica pica\n", 1, id="class_id"),
+        pytest.param(b"Index,Label\n1,Pica pica\n", 1, id="index"),
+        pytest.param(b"scientific name,common name\nPica pica,Magpie\n", 1, id="two names"),
+        pytest.param(b"Art;Nummer\nPica pica;1\nCorvus corax;0\n", 2, id="header unknown"),
+        pytest.param(b"Nummer;Art\n1;Pica pica\n0;Corvus corax\n", 2, id="header unknown, id"),
+        pytest.param(b"1: Pica pica\n0: Corvus corax\n", 1, id="yaml"),
+        pytest.param(b'{\n "1": "Pica pica",\n "0": "Corvus corax"\n}\n', 2, id="json"),
+        pytest.param(b"1 Pica pica\n0 Corvus corax\n", 2, id="numbered"),
+        pytest.param(b'"1" "Pica pica"\n"0" "Corvus corax"\n', 2, id="numbered and quoted"),
+        pytest.param(b"1. Pica pica\n0. Corvus corax\n", 2, id="numbered with points"),
+        pytest.param(b"0 Pica pica\n", 1, id="one line"),
+    ],
+)
+def test_a_table_of_another_kind_is_never_taken_for_plain_names(data: bytes, row: int) -> None:
+    error = refusal(data)
+    assert "a csv with the header id,name is expected" in error.message
+    assert dict(error.details)["row"] == row
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        pytest.param(("Duck, wild", "Goose, grey"), id="commas"),
+        pytest.param(("background", "7-spotted bird", "Pica: pica"), id="digits and colons"),
+        pytest.param(("Gull, 2", "Gull, adult"), id="one that ends in a number"),
+        pytest.param(("0", "1"), id="numbers for names"),
+        pytest.param(("id", "name"), id="words of a header, alone"),
+        pytest.param(('"Pica', "x" * 1000), id="an open quote, a long name"),
+        pytest.param(("First class, Second",), id="a comma in a single line"),
+    ],
+)
+def test_plain_names_stay_plain_names(names: tuple[str, ...]) -> None:
+    assert parse_label_map("\n".join(names).encode()) == names
 
 
 @pytest.mark.parametrize(
@@ -104,6 +160,14 @@ def test_bytes_that_are_no_utf8_lose_only_their_own_name() -> None:
 
 def test_the_length_of_a_label_set_is_its_class_count() -> None:
     assert len(LabelSet(labels=("a", "b"), common_names=(None, None))) == 2
+
+
+@pytest.mark.data
+def test_the_real_plain_list_is_one(test_data: Path) -> None:
+    data = (test_data / "models" / "aiy-birds-v1" / "inat_bird_labels.txt").read_bytes()
+    labels = parse_label_map(data)
+    assert len(labels) == 965
+    assert labels[0] == "Haemorhous cassinii (Cassin's Finch)"
 
 
 @pytest.mark.data

@@ -34,7 +34,6 @@ from birdcli.record import (
     record_of,
     visible_message,
     visible_source,
-    visible_text,
 )
 
 CROW = Prediction(
@@ -356,22 +355,6 @@ def test_value_of_a_parameter_named_like_a_secret_is_masked(name: str) -> None:
 @pytest.mark.parametrize("name", ["size", "monkey", "design"])
 def test_value_of_an_ordinary_parameter_is_shown(name: str) -> None:
     assert visible_message(f"GET /a?{name}=5ecret failed") == f"GET /a?{name}=5ecret failed"
-
-
-@pytest.mark.parametrize(
-    ("hidden", "shown"),
-    [
-        ("a\nb\tc", r"a\nb\tc"),
-        ("\x1b]0;title\x07", r"\x1b]0;title\x07"),
-        ("\x9b31m", r"\x9b31m"),
-        ("gpj.\u202efdp", r"gpj.\u202efdp"),
-        ("\udcff", r"\xff"),
-        ("\ud800", r"\ud800"),
-        ("Möwe 鳥 👨‍👩‍👧", "Möwe 鳥 👨‍👩‍👧"),
-    ],
-)
-def test_what_cannot_be_seen_is_shown_as_an_escape(hidden: str, shown: str) -> None:
-    assert visible_text(hidden) == shown
 
 
 def test_source_for_people_is_masked_and_visible() -> None:

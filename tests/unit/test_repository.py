@@ -34,7 +34,7 @@ MACHINE_PATH = re.compile(r"(?<![\w.)\]])(?:/(?:home|Users)/[a-z]\w*/|/(?:work)/
 # The module that owns a library turns its exceptions into ours (style guide, module map).
 OWNERS = {
     "ai_edge_litert": ("backends/litert.py", "backends/tflite_file.py"),
-    "PIL": ("decode.py", "preprocess.py", "models/golden.py"),
+    "PIL": ("decode.py", "preprocess.py", "models/pixel_files.py"),
     "aiohttp": (
         *("fetch.py", "http_get.py", "http_faults.py", "resolver.py", "models/download.py"),
     ),

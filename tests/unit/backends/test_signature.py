@@ -64,7 +64,8 @@ def test_classes_are_counted() -> None:
 
 @pytest.mark.parametrize(
     "facts",
-    [tensor(None, None), tensor(None, 7, 7, 965), tensor(965), tensor(None, 965, dtype="int64"),
+    [tensor(None, 0), tensor(None, 100_001), tensor(None, None),
+     tensor(None, 7, 7, 965), tensor(965), tensor(None, 965, dtype="int64"),
      TensorFacts(name="x", dtype="float32", shape=None)],
     ids=str,
 )  # fmt: skip

@@ -96,3 +96,24 @@ def test_levels_that_stand_for_unusual_numbers_are_doubted(
     doubt = doubt_levels(level_range, model="m@1")
     assert doubt is not None
     assert f"{level_range[0]:.3g} to {level_range[1]:.3g}" in doubt
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [(None, 4097, 32, 3), (None, 32, 4097, 3), (1, 0, 32, 3), (None, 3, 32, -5), (1, 2**40, 1, 3)],
+)
+def test_a_size_that_no_manifest_may_hold_is_refused(shape: tuple[int | None, ...]) -> None:
+    with pytest.raises(ModelError) as caught:
+        settle(shape, scale=Scale.UNIT)
+    assert caught.value.code is ErrorCode.MODEL_LOAD_FAILED
+    assert str(shape[-1 if shape[1] == 3 else 1]) in caught.value.message
+    assert "1 to 4096 pixels" in caught.value.message
+
+
+def test_the_largest_size_is_taken() -> None:
+    assert settle((None, 4096, 1, 3), scale=Scale.UNIT).height == 4096
+
+
+def test_a_size_out_of_bounds_is_refused_where_the_other_axis_is_open() -> None:
+    with pytest.raises(ModelError, match="1 to 4096 pixels"):
+        settle((None, 5000, None, 3), scale=Scale.UNIT)

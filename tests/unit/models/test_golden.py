@@ -20,9 +20,9 @@ from birdcli.models.golden import (
     encode_golden,
     load_shipped_golden,
     make_golden,
-    make_pixel_files,
     verify_golden,
 )
+from birdcli.models.pixel_files import make_pixel_files
 from birdcli.models.probes import PROBE_NAMES, make_probes
 from birdcli.settings import DecodeSettings
 
@@ -288,18 +288,23 @@ def test_what_is_written_is_read_back(golden: GoldenOutputs) -> None:
     assert encode_golden(golden) == encode_golden(again)
 
 
-@pytest.mark.parametrize("data", [b"", b"PK\x03\x04 cut", b"\x80\x04pickle", b"not a file"])
-def test_a_broken_file_is_refused(data: bytes) -> None:
-    with pytest.raises(ModelError) as caught:
-        decode_golden(data)
-    assert caught.value.code is ErrorCode.MODEL_LOAD_FAILED
+def test_rows_that_are_not_one_per_picture_are_a_mismatch(golden: GoldenOutputs) -> None:
+    def twice(scores: np.ndarray) -> np.ndarray:
+        return np.concatenate([scores, scores])
+
+    message = mismatch(golden, "scores", classifier=LinearClassifier(scores=twice)).message
+    assert "16 rows for 8 pictures" in message
 
 
-def test_a_file_without_the_arrays_is_refused() -> None:
-    out = io.BytesIO()
-    np.savez(out, scores=np.zeros(3))
-    with pytest.raises(ModelError):
-        decode_golden(out.getvalue())
+@pytest.mark.parametrize("output", [OutputKind.PROBABILITIES, OutputKind.PROBABILITIES_8BIT])
+@pytest.mark.parametrize("poison", [np.nan, np.inf, -np.inf])
+def test_expected_scores_that_are_no_numbers_are_never_reproduced(
+    golden: GoldenOutputs, poison: float, output: OutputKind
+) -> None:
+    scores = np.full_like(golden.scores, poison)
+    names = (LABELS.labels[:5],) * len(PROBE_NAMES)
+    forged = GoldenOutputs(scores=scores, names=names, png_sha256=golden.png_sha256)
+    mismatch(forged, "scores", output=output)
 
 
 @pytest.mark.parametrize(("model", "classes"), [("aiy-birds-v1@1", 965), ("imagenet-birds@1", 60)])
