@@ -11,6 +11,7 @@ import typer
 from birdcli.cli.context import open_registry, reports_errors, say, user_name
 from birdcli.cli.options import option
 from birdcli.errors import ErrorCode, UsageError
+from birdcli.outside_text import recordable
 from birdcli.registry import PRODUCTION
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def promote(
             version,
             evidence,
             alias=alias,
-            note=note,
+            note=recordable(note),
             who=user_name(),
             evaluations=evaluations,
         )
@@ -91,7 +92,9 @@ def rollback(*, alias: Alias = PRODUCTION, note: Note = "") -> None:
     target = registry.rollback_target(alias)
     with protected_streams() as streams:
         evidence = prove(registry, target)
-        left = registry.rollback(target, evidence, alias=alias, note=note, who=user_name())
+        left = registry.rollback(
+            target, evidence, alias=alias, note=recordable(note), who=user_name()
+        )
         print_line(streams.people, f"{alias} is {target.id} again (left: {left})")
 
 

@@ -191,6 +191,7 @@ def add(
         ),
     )
     registry = open_registry()
+    registry.check_name(name)
     if load_builtin_manifest().version(model) is not None:
         raise ModelError(
             ErrorCode.MODEL_EXISTS,

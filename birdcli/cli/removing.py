@@ -12,6 +12,7 @@ from birdcli.cli.default_model import DEFAULT_MODEL
 from birdcli.cli.listing import shown_bytes
 from birdcli.cli.options import option
 from birdcli.errors import ErrorCode, UsageError
+from birdcli.outside_text import recordable
 from birdcli.registry import PRODUCTION
 
 _FORGOTTEN_S = 7 * 24 * 3600.0
@@ -33,7 +34,7 @@ def remove(
     if "@" in reference:
         freed = registry.disk_bytes(registry.resolve(reference))
         back = registry.aliases_back_to(reference)
-        registry.remove(reference, note=note, who=user_name())
+        registry.remove(reference, note=recordable(note), who=user_name())
         print_people(f"{reference} is removed, {shown_bytes(freed)} are free again")
         for alias in back:
             print_people(f"birdcli: warning: {alias} can no longer be rolled back to it")
@@ -44,7 +45,7 @@ def remove(
             f"{reference} is a model: say which version of it, such as {reference}@1",
             hint="`birdcli registry list` shows them.",
         )
-    target = registry.remove_alias(reference, note=note, who=user_name())
+    target = registry.remove_alias(reference, note=recordable(note), who=user_name())
     print_people(f"the alias {reference} is gone; {target} is still installed")
     if reference == PRODUCTION:
         print_people(f"classify uses {DEFAULT_MODEL} until something is promoted")
@@ -68,7 +69,7 @@ def prune(
     plan = registry.plan_prune(default=DEFAULT_MODEL)
     sizes = {version.id: registry.disk_bytes(version) for version in plan.removed}
     if not dry_run:
-        plan = registry.prune(default=DEFAULT_MODEL, note=note, who=user_name())
+        plan = registry.prune(default=DEFAULT_MODEL, note=recordable(note), who=user_name())
     for version in plan.removed:
         would = "would remove" if dry_run else "removed"
         say(f"{would} {version.id} ({shown_bytes(sizes.get(version.id, 0))})")

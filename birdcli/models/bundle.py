@@ -16,6 +16,7 @@ from birdcli.models.archive import unpack_archive
 from birdcli.models.engines import engine_is_installed
 from birdcli.models.load import load_labels
 from birdcli.models.proof import prove_installed
+from birdcli.models.source_files import open_regular
 from birdcli.registry.integrity import expected_digests, verify_version_files
 
 if TYPE_CHECKING:
@@ -104,18 +105,11 @@ def import_version(
             ``model.golden_mismatch``, ``model.exists`` and what `Registry.install` raises.
     """
     with registry.staging() as staged:
-        try:
-            if sha256 is not None and not digest_matches(archive, sha256.lower()):
-                raise ModelError(
-                    ErrorCode.MODEL_SHA256_MISMATCH, f"{archive} does not have the sha256 {sha256}"
-                )
-            archive.open("rb").close()
-        except OSError as err:
+        open_regular(str(archive)).close()
+        if sha256 is not None and not digest_matches(archive, sha256.lower()):
             raise ModelError(
-                ErrorCode.MODEL_SOURCE_UNREADABLE,
-                f"{archive} cannot be read: {err.strerror or err}",
-                source=str(archive),
-            ) from err
+                ErrorCode.MODEL_SHA256_MISMATCH, f"{archive} does not have the sha256 {sha256}"
+            )
         unpack_archive(archive, staged)
         version = _read_entry(staged, archive)
         registry.verify_pins(version)

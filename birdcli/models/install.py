@@ -181,7 +181,7 @@ def _fit_to_record(version: ModelVersion) -> ModelVersion:
     names = version.names
     return msgspec.structs.replace(
         version,
-        sources=tuple(map(recordable, version.sources)),
+        sources=tuple(recordable(_lasting(source)) for source in version.sources),
         labels=_with_fit_source(version.labels),
         names=None if names is None else _with_fit_source(names),
         provenance={recordable(k): recordable(v) for k, v in version.provenance.items()},
@@ -189,8 +189,15 @@ def _fit_to_record(version: ModelVersion) -> ModelVersion:
 
 
 def _with_fit_source(text: TextSpec) -> TextSpec:
-    source = None if text.source is None else recordable(text.source)
+    source = None if text.source is None else recordable(_lasting(text.source))
     return msgspec.structs.replace(text, source=source)
+
+
+def _lasting(source: str) -> str:
+    """Returns a source as it can be found from any folder."""
+    if source.startswith(_PACKAGED) or "://" in resolve_handle(source):
+        return source
+    return str(Path(source).absolute())
 
 
 def _check_texts(overrides: SourceOverrides) -> None:

@@ -113,6 +113,8 @@ def prove_staged(
             ``model.unsafe_op``, ``model.runtime_missing``.
     """
     labels = load_labels(staged, version)
+    if version.names is not None and version.names.sha256 and not any(labels.common_names):
+        warn(f"not one of the English names of {version.id} belongs to a label of its map")
     if version.format is ModelFormat.TFLITE:
         facts = _tflite_facts(staged, version.id)
         doubt = doubt_levels(facts.level_range, model=version.id)

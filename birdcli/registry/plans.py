@@ -152,6 +152,22 @@ def plan_removal(model_id: str, manifest: Manifest) -> None:
         )
 
 
+def verify_name(name: str, manifest: Manifest, history: Sequence[HistoryEntry]) -> None:
+    """Raises if a model would be called like an alias, in whose place it could then answer.
+
+    Raises:
+        ModelError: ``model.exists``.
+    """
+    if name in {PRODUCTION, *manifest.aliases, *alias_targets(history)}:
+        raise ModelError(
+            ErrorCode.MODEL_EXISTS,
+            f"{name!r} is an alias, and no name for a model",
+            hint=f"Add the model by another name; `birdcli registry promote NAME@VERSION --alias "
+            f"{name}` points the alias to it.",
+            model=name,
+        )
+
+
 def plan_installation(
     version: ModelVersion, manifest: Manifest, history: Sequence[HistoryEntry], *, exact: bool
 ) -> ModelVersion:
@@ -170,14 +186,7 @@ def plan_installation(
         ModelError: ``model.exists`` if the name is an alias, or the version is installed with
             other bytes.
     """
-    if version.name in {PRODUCTION, *manifest.aliases, *alias_targets(history)}:
-        raise ModelError(
-            ErrorCode.MODEL_EXISTS,
-            f"{version.name!r} is an alias, and no name for a model",
-            hint=f"Add the model by another name; `birdcli registry promote NAME@VERSION --alias "
-            f"{version.name}` points the alias to it.",
-            model=version.id,
-        )
+    verify_name(version.name, manifest, history)
     old = manifest.version(version.id)
     if old is None or not old.installed:
         return version

@@ -20,6 +20,7 @@ from birdcli.registry.plans import (
     plan_rollback,
     verify_alias,
     verify_declared,
+    verify_name,
     verify_recorded,
 )
 from birdcli.registry.state_files import StateFiles
@@ -178,6 +179,15 @@ class RegistryReader:
             except ModelError as err:
                 problems.append(err)
         return tuple(problems)
+
+    def check_name(self, name: str) -> None:
+        """Raises unless a model may have this name.
+
+        Raises:
+            ModelError: ``model.exists`` for an alias.
+        """
+        snapshot = self._files.load()
+        verify_name(name, snapshot.manifest, snapshot.history)
 
     def check_alias(self, alias: str) -> None:
         """Raises unless a word may be an alias.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import shutil
 import tarfile
@@ -412,3 +413,28 @@ def test_paths_and_words_that_are_no_utf8_are_recorded_with_escapes(
         f"{tmp_path}/odd\\xff/{name}" for name in ("m.tflite", "labels.csv", "names.txt")
     )
     assert found.provenance == {"k": r"\xff", r"\xfe": "v"}
+
+
+def test_sources_are_kept_so_that_they_are_found_from_anywhere(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(models)
+    version = add(
+        registry_at(tmp_path),
+        draft("uint8.tflite", "labels.csv", Claims()),
+        SourceOverrides(),
+        install_tools(io.StringIO(), name="tiny@1"),
+    )
+    assert version.sources == (str(models / "uint8.tflite"),)
+    assert version.labels.source == str(models / "labels.csv")
+
+
+def test_names_of_other_species_are_doubted(models: Path, tmp_path: Path) -> None:
+    (tmp_path / "names.txt").write_text("Pica pica (Magpie)\n" * 12)
+    told = io.StringIO()
+    asked = dataclasses.replace(
+        draft(models / "uint8.tflite", models / "labels.csv", Claims()),
+        names=NamesSpec(path="names.txt", source=str(tmp_path / "names.txt")),
+    )
+    add(registry_at(tmp_path), asked, SourceOverrides(), install_tools(told, name="tiny@1"))
+    assert "not one of the English names" in told.getvalue()

@@ -6,6 +6,7 @@ import gzip
 import importlib.util
 import io
 import json
+import os
 import tarfile
 from typing import TYPE_CHECKING, Any
 
@@ -248,6 +249,13 @@ def test_a_description_that_does_not_fit_the_model_is_refused(
 ) -> None:
     archive = worked_on(exported, tmp_path / "x.tar.gz", lambda files, entry: entry.update(change))
     assert words in refusal(tmp_path, archive).message
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFOs here")
+def test_a_fifo_is_refused_instead_of_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    error = refusal(tmp_path, tmp_path / "fifo")
+    assert error.code is ErrorCode.MODEL_SOURCE_UNREADABLE
 
 
 def test_an_export_into_the_registry_is_refused(exported: Path, tmp_path: Path) -> None:

@@ -331,6 +331,9 @@ def test_a_model_cannot_take_the_name_of_an_alias(registry: Registry, name: str)
     with refused(ErrorCode.MODEL_EXISTS) as caught:
         install(registry, name, "1")
     assert "is an alias" in caught.value.message
+    with refused(ErrorCode.MODEL_EXISTS):
+        registry.check_name(name)
+    registry.check_name("another")
 
 
 def test_what_is_called_like_an_alias_does_not_answer_in_its_place(registry: Registry) -> None:
