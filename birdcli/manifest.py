@@ -148,13 +148,18 @@ def _check_version(version: ModelVersion) -> None:
             raise _invalid(f"{digest!r} is no sha256 ({version.id})")
 
 
+def is_model_id(name: str, version: str) -> bool:
+    """Tells whether both words are fit for a folder and a command line."""
+    return bool(_NAME.fullmatch(name) and _VERSION.fullmatch(version))
+
+
 def check_model_id(name: str, version: str) -> None:
     """Raises unless both words are fit for a folder and a command line.
 
     Raises:
         ModelError: ``model.manifest_invalid``.
     """
-    if not _NAME.fullmatch(name) or not _VERSION.fullmatch(version):
+    if not is_model_id(name, version):
         raise ModelError(
             ErrorCode.MODEL_MANIFEST_INVALID,
             f"{name}@{version} is no model id: lower-case letters, digits, . _ - only, as in "

@@ -10,6 +10,7 @@ import typer
 
 from birdcli.cli.context import open_registry, reports_errors, say, user_name
 from birdcli.cli.options import option
+from birdcli.cli.values import parse_alias
 from birdcli.errors import ErrorCode, UsageError
 from birdcli.outside_text import recordable
 from birdcli.registry import PRODUCTION
@@ -47,7 +48,7 @@ def promote(
     from birdcli.streams import protected_streams
 
     registry = open_registry()
-    registry.check_alias(alias)
+    registry.check_alias(parse_alias(alias))
     version = registry.resolve(model)
     if version.id != model and registry.load().aliases.get(model) != version.id:
         raise UsageError(

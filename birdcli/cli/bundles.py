@@ -9,6 +9,7 @@ import typer
 
 from birdcli.cli.context import open_registry, reports_errors, user_name
 from birdcli.cli.options import option
+from birdcli.cli.values import parse_sha256
 from birdcli.errors import ErrorCode, OutputError
 
 
@@ -58,7 +59,11 @@ def import_version(
 
     with protected_streams() as streams:
         imported = install(
-            open_registry(), file, sha256=sha256, who=user_name(), threads=usable_cpus()
+            open_registry(),
+            file,
+            sha256=parse_sha256(sha256),
+            who=user_name(),
+            threads=usable_cpus(),
         )
         model = imported.version.id
         if imported.unchanged:

@@ -10,9 +10,8 @@ import typer
 from birdcli.cli import aliases, bundles, comparing, removing
 from birdcli.cli.context import open_registry, print_people, reports_errors, say
 from birdcli.cli.options import option
-from birdcli.cli.values import parse_size
+from birdcli.cli.values import parse_model_id, parse_sha256, parse_size
 from birdcli.errors import ErrorCode, ModelError, UsageError
-from birdcli.manifest import check_model_id
 from birdcli.model_version import InputSpec, LabelsSpec, ModelFormat, NamesSpec, Scale
 from birdcli.registry import load_builtin_manifest
 
@@ -167,12 +166,7 @@ def add(
     from birdcli.models.install import add as add_version
     from birdcli.streams import protected_streams
 
-    name, _, number = model.partition("@")
-    if not number:
-        raise UsageError(
-            ErrorCode.USAGE_BAD_FLAG, f"{model!r} has no version: {model}@1 is expected"
-        )
-    check_model_id(name, number)
+    name, number = parse_model_id(model)
     if model_format is ModelFormat.EFFICIENTNET_LITE0:
         raise UsageError(ErrorCode.USAGE_BAD_FLAG, f"--format {model_format} is built in only")
     draft = Draft(
@@ -200,7 +194,7 @@ def add(
             model=model,
         )
     with protected_streams() as streams:
-        overrides = SourceOverrides(labels=labels, names=names, sha256=sha256)
+        overrides = SourceOverrides(labels=labels, names=names, sha256=parse_sha256(sha256))
         tools = install_tools(streams.people, name=model, partials=partials_folder(registry))
         add_version(registry, draft, overrides, tools)
         print_line(streams.people, f"{model} is installed and works on this machine.")

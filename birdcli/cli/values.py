@@ -7,7 +7,7 @@ import re
 from typing import Final
 
 from birdcli.errors import ErrorCode, UsageError
-from birdcli.manifest import LARGEST_INPUT
+from birdcli.manifest import LARGEST_INPUT, is_model_id
 from birdcli.settings import FailureAllowance
 
 _FACTORS: Final = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
@@ -74,6 +74,48 @@ def parse_shard(text: str | None) -> tuple[int, int] | None:
     if not found:
         raise _bad("--shard", text, "I/N is expected, such as 0/4")
     return int(found[1]), int(found[2])
+
+
+def parse_model_id(text: str) -> tuple[str, str]:
+    """Returns `NAME@VERSION` as name and version.
+
+    Raises:
+        UsageError: ``usage.bad_flag``.
+    """
+    name, _, version = text.partition("@")
+    if not version:
+        raise UsageError(ErrorCode.USAGE_BAD_FLAG, f"{text!r} has no version: {text}@1 is expected")
+    if not is_model_id(name, version):
+        raise UsageError(
+            ErrorCode.USAGE_BAD_FLAG,
+            f"{text!r} is no name of a model: lower-case letters, digits, . _ - are expected, as "
+            "in my-birds@2",
+        )
+    return name, version
+
+
+def parse_alias(text: str) -> str:
+    """Returns the name of an alias.
+
+    Raises:
+        UsageError: ``usage.bad_flag``.
+    """
+    if not is_model_id(text, "1"):
+        raise _bad("--alias", text, "lower-case letters, digits, . _ - are expected")
+    return text
+
+
+def parse_sha256(text: str | None) -> str | None:
+    """Returns a digest in lower case, or None for None.
+
+    Raises:
+        UsageError: ``usage.bad_flag``.
+    """
+    if text is None:
+        return None
+    if not re.fullmatch(r"[0-9a-fA-F]{64}", text.strip()):
+        raise _bad("--sha256", text, "64 hexadecimal digits are expected")
+    return text.strip().lower()
 
 
 def parse_allowance(text: str) -> FailureAllowance:

@@ -115,7 +115,9 @@ def test_an_installed_version_is_not_pulled_again(birdcli: Birdcli) -> None:
         (("registry", "promote", "tiny@1", "--alias", "tiny"), 3, ErrorCode.MODEL_EXISTS),
         (("registry", "add", "imagenet-birds@1", "x", "--labels", "y"), 3, ErrorCode.MODEL_EXISTS),
         (("registry", "add", "tiny", "x", "--labels", "y"), 2, ErrorCode.USAGE_BAD_FLAG),
-        (("registry", "add", "Tiny@1", "x", "--labels", "y"), 3, ErrorCode.MODEL_MANIFEST_INVALID),
+        (("registry", "add", "Tiny@1", "x", "--labels", "y"), 2, ErrorCode.USAGE_BAD_FLAG),
+        (("registry", "promote", "tiny@1", "--alias", "My Alias"), 2, ErrorCode.USAGE_BAD_FLAG),
+        (("registry", "import", "x", "--sha256", "abc"), 2, ErrorCode.USAGE_BAD_FLAG),
         (
             ("registry", "add", "t@1", "kaggle:google/aiy", "--labels", "y"),
             3,
