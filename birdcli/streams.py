@@ -75,6 +75,16 @@ def open_missing_streams() -> None:
         sys.stderr = io.TextIOWrapper(io.FileIO(2, "wb", closefd=False), write_through=True)
 
 
+def tolerate_lost_stderr() -> None:
+    """Makes `sys.stderr` forgive a full disk or a closed terminal: the exit code still tells."""
+    sys.stderr = _PeopleStream(
+        io.BufferedWriter(io.FileIO(2, "wb", closefd=False)),
+        encoding=sys.stderr.encoding,
+        errors="backslashreplace",
+        line_buffering=True,
+    )
+
+
 def _log_lines(descriptor: int) -> None:
     with open(descriptor, "rb", buffering=0) as pipe:
         rest = b""

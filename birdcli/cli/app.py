@@ -9,7 +9,7 @@ import typer
 from birdcli import __version__
 from birdcli.cli import cache, classify, registry
 from birdcli.cli.options import option
-from birdcli.streams import open_missing_streams
+from birdcli.streams import open_missing_streams, tolerate_lost_stderr
 
 app = typer.Typer(
     name="birdcli",
@@ -51,4 +51,5 @@ def birdcli(
 def main() -> None:
     """Runs the command line."""
     open_missing_streams()
+    tolerate_lost_stderr()
     app(prog_name="birdcli")

@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, ParamSpec
+from typing import TYPE_CHECKING, ParamSpec
 
 import typer
 
@@ -101,21 +101,14 @@ def encodable(text: str) -> str:
 
 def print_people(text: str) -> None:
     """Prints a line for people on stderr."""
-    _tell(visible_text(text))
+    typer.echo(visible_text(text), err=True)
 
 
 def print_error(error: BirdError) -> None:
     """Prints an error and its hint on stderr."""
-    _tell(f"birdcli: error[{error.code}]: {visible_text(error.message)}")
+    typer.echo(f"birdcli: error[{error.code}]: {visible_text(error.message)}", err=True)
     if error.hint:
-        _tell(f"  hint: {visible_lines(error.hint)}")
-
-
-def _tell(text: str) -> None:
-    try:
-        typer.echo(text, err=True)
-    except OSError:  # a full disk, a closed terminal: the exit code still tells
-        _silence(sys.stderr)
+        typer.echo(f"  hint: {visible_lines(error.hint)}", err=True)
 
 
 def _leaf_errors(group: BaseExceptionGroup[BirdError]) -> list[BirdError]:
@@ -167,10 +160,6 @@ def reports_errors(command: Callable[P, int | None]) -> Callable[P, None]:
 
 def silence_stdout() -> None:
     """Keeps Python from complaining about the closed pipe when it flushes at its end."""
-    _silence(sys.stdout)
-
-
-def _silence(stream: IO[str]) -> None:
     descriptor = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(descriptor, stream.fileno())
+    os.dup2(descriptor, sys.stdout.fileno())
     os.close(descriptor)

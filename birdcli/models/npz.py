@@ -53,8 +53,7 @@ def _read_array(archive: zipfile.ZipFile, member: str, max_bytes: int) -> NDArra
     # What the header says is believed only where the bytes agree: NumPy would allocate it first.
     if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != len(values):
         raise ValueError(f"{member} has {len(values):,} bytes for {dtype} {list(shape)}")
-    if dtype.hasobject:
-        raise ValueError(f"{member} holds Python objects")
     if dtype.kind == "U":  # NumPy makes strings of numbers that are no letters
         values.decode("utf-32-be" if dtype.str[0] == ">" else "utf-32-le", "surrogatepass")
+    # It refuses objects, too.
     return np.frombuffer(values, dtype).reshape(shape, order="F" if is_fortran else "C")

@@ -81,10 +81,16 @@ def test_the_installed_command_is_the_module() -> None:
     assert described["project"]["scripts"] == {"birdcli": "birdcli.__main__:main"}
 
 
-def test_an_error_that_cannot_be_told_keeps_its_exit_code(empty: Birdcli) -> None:
-    command = " ".join(str(part) for part in empty.command("registry", "show", "nope@1"))
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [("registry show nope@1", 3), ("registry list --nope", 2), ("cache clear", 0)],
+)
+def test_words_that_cannot_be_told_change_no_exit_code(
+    empty: Birdcli, arguments: str, code: int
+) -> None:
+    command = " ".join(str(part) for part in empty.command(*arguments.split()))
     done = run(empty, "bash", "-c", f"{command} 2>/dev/full")
-    assert (done.returncode, done.stdout) == (3, "")
+    assert (done.returncode, done.stdout) == (code, "")
 
 
 def test_what_an_encoding_lacks_is_escaped(empty: Birdcli, tmp_path: Path) -> None:
