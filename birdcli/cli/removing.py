@@ -8,8 +8,6 @@ from typing import Annotated
 import typer
 
 from birdcli.cli.context import open_registry, print_people, reports_errors, say, user_name
-from birdcli.cli.default_model import DEFAULT_MODEL
-from birdcli.cli.listing import shown_bytes
 from birdcli.cli.options import option
 from birdcli.errors import ErrorCode, UsageError
 from birdcli.outside_text import recordable
@@ -30,6 +28,9 @@ def remove(
 
     A version that ships with birdcli is declared again. Of an alias, its version stays.
     """
+    from birdcli.cli.default_model import DEFAULT_MODEL
+    from birdcli.cli.listing import shown_bytes
+
     registry = open_registry()
     if "@" in reference:
         freed = registry.disk_bytes(registry.resolve(reference))
@@ -62,7 +63,9 @@ def prune(
     A version that was never promoted is such a one. Downloads that nobody has continued for a week
     go as well.
     """
+    from birdcli.cli.default_model import DEFAULT_MODEL
     from birdcli.cli.installing import partials_folder
+    from birdcli.cli.listing import shown_bytes
     from birdcli.models.partial_folder import sweep_partials
 
     registry = open_registry()
