@@ -81,16 +81,17 @@ def command_changes(folder: Path) -> list[Change]:
 
     model, labels = save_tiny_model(folder / "model"), save_labels(folder / "labels.csv")
     source = (model, "--labels", labels, "--scale", "unit")
-    home = folder / "commands"
+    home, elsewhere = folder / "commands", folder / "elsewhere"
     exported = folder / "tiny.tar.gz"
-    for command in (
-        ("add", "tiny@1", *source),
-        ("add", "tiny@2", *source),
-        ("promote", "tiny@1"),
-        ("promote", "tiny@2"),
-        ("export", "tiny@2", exported),
+    for where, *command in (
+        (home, "add", "tiny@1", *source),
+        (home, "add", "tiny@2", *source),
+        (home, "promote", "tiny@1"),
+        (home, "promote", "tiny@2"),
+        (elsewhere, "add", "tiny@4", *source),
+        (elsewhere, "export", "tiny@4", exported),
     ):
-        done = _birdcli(home, "registry", *map(str, command))
+        done = _birdcli(where, "registry", *map(str, command))
         if done.returncode != 0:
             raise RuntimeError(done.stderr)
     commands: dict[str, tuple[object, ...]] = {

@@ -178,8 +178,14 @@ def state_after(change: Change) -> State:
 def strike_all(
     change: Change, fault: Fault, *, steps: Sequence[int] | None = None, workers: int = 2
 ) -> list[Point]:
-    """Strikes a change at every step, or at those that are given."""
+    """Strikes a change at every step, or at those that are given.
+
+    Raises:
+        RuntimeError: The change changes nothing.
+    """
     before, after = read_state(change.home), state_after(change)
+    if before == after:
+        raise RuntimeError(f"{change.name} changes nothing, so that its faults would prove nothing")
     chosen = list(steps or range(1, count_steps(change) + 1))
     with ThreadPoolExecutor(workers) as pool:
         return list(pool.map(lambda step: strike(change, step, fault, before, after), chosen))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,8 @@ from scripts.prove_registry import (
 from scripts.registry_proof import faults
 from scripts.registry_proof.fault_hook import Fault
 from scripts.registry_proof.full_disk import small_file_system
+from scripts.registry_proof.operations import PROOF
+from scripts.registry_proof.placeholder import open_registry
 from scripts.registry_proof.races import race
 from tests.e2e.conftest import Birdcli
 
@@ -74,6 +77,15 @@ def test_a_broken_registry_would_be_found(tmp_path: Path, mocker: MockerFixture)
     mocker.patch.object(faults, "read_state", return_value=("another state",))
     point = faults.strike(change, 3, Fault.KILL, before, after)
     assert "neither" in point.problem
+
+
+def test_a_change_that_changes_nothing_proves_nothing(tmp_path: Path) -> None:
+    change = next(c for c in placeholder_changes(tmp_path) if c.name == "remove alias")
+    open_registry(change.home).remove_alias("canary", note="", who="me")
+    nothing = dataclasses.replace(change, arguments=("add evidence",))
+    open_registry(change.home).add_evidence(open_registry(change.home).resolve("birds@1"), PROOF)
+    with pytest.raises(RuntimeError, match="changes nothing"):
+        faults.strike_all(nothing, Fault.KILL)
 
 
 def test_litter_would_be_found(tmp_path: Path) -> None:
