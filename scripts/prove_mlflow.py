@@ -131,7 +131,7 @@ def run_recipe(python: Path, folder: Path, address: str) -> list[str]:
             env=environment, cwd=folder, stdin=subprocess.DEVNULL, text=True, check=False,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
-        said = "\n".join(done.stdout.replace(str(folder), "…").splitlines()[-40:])
+        said = "\n".join(done.stdout.replace(str(folder), "FOLDER").splitlines()[-40:])
         told.append(f"```console\n$ {' '.join(command.split())}\n{said}\n```")
         if done.returncode != 0:
             raise subprocess.CalledProcessError(done.returncode, command, done.stdout)
