@@ -52,6 +52,7 @@ def show(model: ModelId, *, as_json: Json = False) -> None:
     """Show everything that is known of a version."""
     from birdcli.cli.listing import version_fields
     from birdcli.cli.showing import version_lines
+    from birdcli.cli.tables import terminal_width
 
     registry = open_registry()
     version = registry.resolve(model)
@@ -59,7 +60,8 @@ def show(model: ModelId, *, as_json: Json = False) -> None:
     if as_json:
         say(json.dumps(fields, indent=2))
     else:
-        say("\n".join(version_lines(version, fields, registry.history())))
+        lines = version_lines(version, fields, registry.history(), width=terminal_width())
+        say("\n".join(lines))
 
 
 @app.command()

@@ -17,11 +17,13 @@ if TYPE_CHECKING:
     from birdcli.registry.history import HistoryEntry
 
 _COLUMN: Final = 12
-_WIDTH: Final = 100
+_WIDTH: Final = 140
+"""Of a pipe or a file, where lines should be easy to find and cut."""
+_ONE_LINE: Final = 120
 
 
 def version_lines(
-    version: ModelVersion, fields: Row, history: Sequence[HistoryEntry], *, width: int = _WIDTH
+    version: ModelVersion, fields: Row, history: Sequence[HistoryEntry], *, width: int | None = None
 ) -> list[str]:
     """Returns what `registry show` prints.
 
@@ -29,20 +31,40 @@ def version_lines(
         version: The version.
         fields: What `version_fields` found out about it here.
         history: The registry's history.
-        width: Cells of a line of prose; digests and addresses are never broken.
+        width: Cells of a line, None outside of a terminal; digests, paths and addresses are never
+            broken.
     """
     lines = [version.id, ""]
-    for key, values in _sections(version, fields, width - _COLUMN):
-        for position, value in enumerate(values):
+    width = width or _WIDTH
+    room = width - _COLUMN
+    for key, values in _sections(version, fields, stacked=width < _ONE_LINE):
+        told = [line for value in values for line in _fitted(visible_text(value), room)]
+        for position, line in enumerate(told):
             name = key if position == 0 else ""
-            lines.append(f"{name:<{_COLUMN}}{visible_text(value)}".rstrip())
+            lines.append(f"{name:<{_COLUMN}}{line}".rstrip())
     rows = history_cells(history_rows(history, version.id))
     if rows:
         lines += ["", *aligned_lines(("When (UTC)", "Who", "What", "Note"), rows)]
     return lines
 
 
-def _sections(version: ModelVersion, fields: Row, width: int) -> list[tuple[str, list[str]]]:
+def _fitted(text: str, room: int) -> list[str]:
+    indent = " " * (len(text) - len(text.lstrip()))
+    return (
+        textwrap.wrap(
+            text.strip(),
+            room,
+            initial_indent=indent,
+            subsequent_indent=indent,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        if len(text) > room
+        else [text]
+    )
+
+
+def _sections(version: ModelVersion, fields: Row, *, stacked: bool) -> list[tuple[str, list[str]]]:
     state = str(fields["state"])
     if fields.get("validated_here") is False:
         state += ", not yet validated here"
@@ -59,14 +81,14 @@ def _sections(version: ModelVersion, fields: Row, width: int) -> list[tuple[str,
         ("input", [_input(version)]),
         ("output", [str(version.output)] if version.output else []),
         ("licence", [version.licence] if version.licence else []),
-        ("limits", textwrap.wrap(version.limits, width)),
+        ("limits", [version.limits] if version.limits else []),
         ("sources", list(version.sources)),
         ("provenance", [f"{key}={value}" for key, value in version.provenance.items()]),
-        ("labels", _text(version.labels)),
-        ("names", _text(version.names)),
-        ("files", _files(version.files)),
-        ("golden", _files((version.golden,) if version.golden else ())),
-        ("prepared", _files(version.prepared)),
+        ("labels", _text(version.labels, stacked=stacked)),
+        ("names", _text(version.names, stacked=stacked)),
+        ("files", _files(version.files, stacked=stacked)),
+        ("golden", _files((version.golden,) if version.golden else (), stacked=stacked)),
+        ("prepared", _files(version.prepared, stacked=stacked)),
         ("validated", [line for proof in version.evidence for line in _proof(proof)]),
     ]
     return [(key, values) for key, values in sections if values]
@@ -84,10 +106,11 @@ def _input(version: ModelVersion) -> str:
     )
 
 
-def _text(spec: LabelsSpec | NamesSpec | None) -> list[str]:
+def _text(spec: LabelsSpec | NamesSpec | None, *, stacked: bool) -> list[str]:
     if spec is None:
         return []
-    lines = [f"{spec.sha256 or 'pinned on first pull':64}  {spec.path}"]
+    sha256 = spec.sha256 or "pinned on first pull"
+    lines = [spec.path, f"  {sha256}"] if stacked else [f"{sha256:64}  {spec.path}"]
     if spec.source:
         lines.append(f"from {spec.source}")
     background_id = getattr(spec, "background_id", None)
@@ -96,9 +119,13 @@ def _text(spec: LabelsSpec | NamesSpec | None) -> list[str]:
     return lines
 
 
-def _files(files: Sequence[FileEntry] | None) -> list[str]:
+def _files(files: Sequence[FileEntry] | None, *, stacked: bool) -> list[str]:
+    """Digest, size and path of each file, on one line or, where that is too long, on two."""
     if files is None:
         return ["pinned on first pull"]
+    if stacked:
+        pairs = ((f"{it.path}  {it.bytes:,} bytes", f"  {it.sha256}") for it in files)
+        return [line for pair in pairs for line in pair]
     widest = max((len(f"{entry.bytes:,}") for entry in files), default=0)
     return [f"{entry.sha256}  {entry.bytes:>{widest},}  {entry.path}" for entry in files]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,11 @@ from birdcli.outside_text import visible_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+
+def terminal_width() -> int | None:
+    """Returns how many cells a line of stdout has, or None where it is no terminal."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def aligned_lines(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

@@ -11,7 +11,7 @@ import pytest
 from birdcli.cli.history_rows import history_cells
 from birdcli.cli.showing import version_lines
 from birdcli.cli.tables import print_table
-from birdcli.model_version import LabelsSpec, ModelFormat, ModelVersion, NamesSpec
+from birdcli.model_version import FileEntry, LabelsSpec, ModelFormat, ModelVersion, NamesSpec
 
 if TYPE_CHECKING:
     from birdcli.cli.history_rows import Row
@@ -84,3 +84,21 @@ def test_a_table_shows_controls_of_others(
     assert text.count(SEEN) == 2
     assert "\x07" not in text
     assert "\x1b]" not in text  # rich's own begin otherwise
+
+
+def test_a_narrow_terminal_gets_digests_and_paths_on_lines_of_their_own() -> None:
+    version = ModelVersion(
+        name="birds",
+        version="1",
+        format=ModelFormat.SAVED_MODEL,
+        labels=LabelsSpec(path="labels.csv", sha256="ab" * 32),
+        limits="one bird per picture, " * 9,
+        files=(FileEntry(path="module/saved_model.pb", bytes=1234, sha256="cd" * 32),),
+    )
+    fields: Row = {"state": "installed", "aliases": []}
+    narrow = version_lines(version, fields, (), width=80)
+    assert max(map(len, narrow)) <= 80
+    assert "files       module/saved_model.pb  1,234 bytes" in narrow
+    assert f"{'':14}{'cd' * 32}" in narrow
+    wide = version_lines(version, fields, ())
+    assert f"files       {'cd' * 32}  1,234  module/saved_model.pb" in wide
