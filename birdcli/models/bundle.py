@@ -118,7 +118,7 @@ def import_version(
             registry.verify_files(installed)
             return Imported(version=installed, unchanged=True)
         verify_version_files(version, staged, registry.folder)
-        load_labels(staged, version)
+        load_labels(staged, version)  # where there is no engine nobody else reads them yet
         validates = engine_is_installed(version.format)
         if validates:
             version = version.with_evidence(prove_installed(version, staged, threads=threads))
