@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import itertools
 import json
@@ -31,6 +30,7 @@ from birdcli.models.load import load_classifier, load_labels, model_decoder
 from birdcli.models.precision import Precision
 from birdcli.registry import Registry, load_builtin_manifest
 from tests.hub_server import HubServer
+from tests.real_photos import labelled_originals
 from tests.tiny_model import LABELS_CSV, SIZE, save_labels, save_tiny_model
 
 if TYPE_CHECKING:
@@ -457,19 +457,8 @@ def test_at_least_44_of_the_50_labelled_originals_are_right(
     labels = load_labels(folder, version)
     classifier, _ = load_classifier(folder, version, labels, precision=Precision.FLOAT32, threads=2)
     decode = model_decoder(version)
-    with (test_data / "images" / "index.csv").open(newline="") as file:
-        originals = [
-            row
-            for row in csv.DictReader(file)
-            if row["format"] in {"JPEG", "PNG", "BMP"}
-            and row["aiy_label"] not in {"", "background"}
-            and not row["derived_from"]
-        ]
-    assert len(originals) == 50
     right = 0
-    for row in originals:
-        pixels = decode((test_data / "images" / row["file"]).read_bytes())
-        right += (
-            labels.labels[int(classifier.classify(pixels[None])[0].argmax())] == row["aiy_label"]
-        )
+    for path, label in labelled_originals(test_data):
+        pixels = decode(path.read_bytes())
+        right += labels.labels[int(classifier.classify(pixels[None])[0].argmax())] == label
     assert right >= 44
