@@ -34,6 +34,13 @@ def cpu_features(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
     return f"{platform.machine().lower()}:{','.join(sorted(flags & _FEATURES))}".rstrip(":")
 
 
+def has_bfloat16(features: str) -> bool:
+    """Tells whether a processor computes in bfloat16, by what `cpu_features` says of it."""
+    architecture, _, found = features.partition(":")
+    names = {"x86_64": {"avx512_bf16", "amx_bf16"}, "amd64": {"avx512_bf16", "amx_bf16"}}
+    return bool(names.get(architecture, set()) & set(found.split(",")))
+
+
 def library_versions(*names: str) -> dict[str, str]:
     """Returns the installed versions of distributions, without importing them; absent ones not."""
     versions: dict[str, str] = {}

@@ -71,6 +71,26 @@ class LatencyHistogram:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ColdStart:
+    """Where the time went before an engine could answer, seconds.
+
+    Attributes:
+        imports_s: Importing the engine's library.
+        model_s: Reading and compiling the model, and preparing it if it had to be.
+        first_batch_s: The golden outputs, its first batch.
+    """
+
+    imports_s: float
+    model_s: float
+    first_batch_s: float
+
+    @property
+    def total_s(self) -> float:
+        """All of it."""
+        return self.imports_s + self.model_s + self.first_batch_s
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StageLatency:
     """How long one stage took, over all inputs that finished it.
 

@@ -149,6 +149,15 @@ class Evidence(Entry, frozen=True, kw_only=True):
             other.libraries,
         )
 
+    def made_by(self, host: str, installed: Mapping[str, str]) -> bool:
+        """Tells whether a kind of host made it with the libraries that are installed.
+
+        Args:
+            host: CPU architecture and features.
+            installed: Name to version, also of libraries that the proof does not name.
+        """
+        return self.host == host and self.libraries.items() <= installed.items()
+
 
 class ModelVersion(Entry, frozen=True, kw_only=True, omit_defaults=True):
     """One version of a model, declared or installed.
@@ -271,9 +280,11 @@ class ModelVersion(Entry, frozen=True, kw_only=True, omit_defaults=True):
         kept = tuple(old for old in self.evidence if not old.same_circumstances(evidence))
         return msgspec.structs.replace(self, evidence=(*kept, evidence))
 
-    def without_evidence(self, *, host: str, libraries: Mapping[str, str]) -> ModelVersion:
-        """Returns this version without the proofs of one kind of host."""
-        kept = tuple(
-            old for old in self.evidence if (old.host, old.libraries) != (host, dict(libraries))
-        )
+    def without_evidence(self, *, host: str, installed: Mapping[str, str]) -> ModelVersion:
+        """Returns this version without the proofs of one kind of host and its libraries."""
+        kept = tuple(old for old in self.evidence if not old.made_by(host, installed))
         return msgspec.structs.replace(self, evidence=kept)
+
+    def with_prepared(self, prepared: tuple[FileEntry, ...]) -> ModelVersion:
+        """Returns this version with other graphs derived from its files."""
+        return msgspec.structs.replace(self, prepared=prepared)

@@ -82,6 +82,11 @@ class Classifier(Protocol):
         """C, the number of scores per image."""
         ...
 
+    @property
+    def streams(self) -> int:
+        """How many threads may call `classify` at once, at least 1."""
+        ...
+
     def classify(self, pixels: RgbBatch) -> ScoreBatch:
         """Returns the scores of a batch.
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from birdcli.items import Outcome
-    from birdcli.metrics import FailureCount, RunSummary
+    from birdcli.metrics import ColdStart, FailureCount, RunSummary
 
 _REDRAWS_PER_S: Final = 5
 _LABEL_WIDTH: Final = 9
@@ -115,15 +115,22 @@ class LiveProgress:
 
 
 def print_summary(
-    console: Console, summary: RunSummary, *, model: str, backend: str, stopped: bool = False
+    console: Console,
+    summary: RunSummary,
+    *,
+    model: str,
+    backend: str,
+    start: ColdStart | None = None,
+    stopped: bool = False,
 ) -> None:
-    """Prints what a run did: three lines, and up to five more if inputs failed.
+    """Prints what a run did: up to four lines, and up to five more if inputs failed.
 
     Args:
         console: Of stderr, a terminal or a log.
         summary: The counts and percentiles.
         model: `name@version`.
         backend: Engine and precision.
+        start: What it cost until the engine could answer; None if none was needed.
         stopped: Whether the run was ended before its list.
     """
     lines = [_line("Stopped" if stopped else "Done", _done_parts(summary), console.width)]
@@ -137,6 +144,8 @@ def print_summary(
     if summary.cache_hits:
         engine.append(f"{summary.cache_hits:,} from the cache")
     lines.append(_line("Model", engine, console.width))
+    if start is not None:
+        lines.append(_line("Start", _start_parts(start), console.width))
     for line in lines:
         console.print(line, no_wrap=True, overflow="ignore", crop=False)
 
@@ -197,6 +206,14 @@ def _time_parts(summary: RunSummary) -> list[str]:
     if parts:
         parts[-1] += " ms"
     return parts
+
+
+def _start_parts(start: ColdStart) -> list[str]:
+    return [
+        f"engine ready after {_number(start.total_s)} s: imports {_number(start.imports_s)}",
+        f"model {_number(start.model_s)}",
+        f"first batch {_number(start.first_batch_s)}",
+    ]
 
 
 def _line(label: str, parts: Sequence[str], width: int) -> Text:

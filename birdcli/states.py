@@ -6,8 +6,6 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from birdcli.manifest import Manifest
     from birdcli.model_version import ModelVersion
 
@@ -21,33 +19,16 @@ class State(StrEnum):
     PROMOTED = "promoted"
 
 
-def state_of(
-    version: ModelVersion, manifest: Manifest, *, host: str, libraries: Mapping[str, str]
-) -> State:
+def state_of(version: ModelVersion, manifest: Manifest, *, proven: bool) -> State:
     """Returns the state of a version.
 
     Args:
         version: The version.
         manifest: For the aliases that may point to it.
-        host: This host's CPU features: a proof of another kind of host does not count here.
-        libraries: This host's library versions; likewise.
+        proven: Whether this kind of host has reproduced its golden outputs, with these libraries.
     """
     if not version.installed:
         return State.DECLARED
     if manifest.aliases_of(version.id):
         return State.PROMOTED
-    proven = is_validated(version, host=host, libraries=libraries)
     return State.VALIDATED if proven else State.INSTALLED
-
-
-def is_validated(version: ModelVersion, *, host: str, libraries: Mapping[str, str]) -> bool:
-    """Tells whether a host of this kind has reproduced the golden outputs of a version.
-
-    Args:
-        version: The version.
-        host: CPU features.
-        libraries: Library versions by name.
-    """
-    return any(
-        evidence.host == host and evidence.libraries == libraries for evidence in version.evidence
-    )

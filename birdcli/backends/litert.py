@@ -28,8 +28,12 @@ SCORE_TYPES: Final = frozenset({"float32", "int8", "uint8"})
 _TRIAL_S: Final = 120.0
 
 
-def _interpreter_class() -> tuple[Callable[..., Any], Any]:
-    """The door to the engine: the class of its interpreters and its kinds of kernels."""
+def import_litert() -> tuple[Callable[..., Any], Any]:
+    """Returns the class of the engine's interpreters and its kinds of kernels.
+
+    Raises:
+        ModelError: ``model.runtime_missing``.
+    """
     try:
         from ai_edge_litert.interpreter import Interpreter, OpResolverType
     except ImportError:
@@ -60,6 +64,7 @@ class LiteRtClassifier:
         self._source = interpreter.get_input_details()[0]["index"]
         self._result = interpreter.get_output_details()[0]
         self.backend = backend
+        self.streams = 1  # an interpreter has one set of tensors
         self.class_count = int(self._result["shape"][-1])
 
     def classify(self, pixels: RgbBatch) -> ScoreBatch:
@@ -131,7 +136,7 @@ def load_tflite(
     facts = read_tflite(data, model=model).signature
     check_input(facts.input, spec, model=model)
     count_classes(facts.output, types=SCORE_TYPES, model=model)
-    interpreter_class, kernels = _interpreter_class()
+    interpreter_class, kernels = import_litert()
     size = [spec.height, spec.width]
     shape = [1, 3, *size] if spec.layout is Layout.NCHW else [1, *size, 3]
     resolver = kernels.BUILTIN_WITHOUT_DEFAULT_DELEGATES if reference else kernels.AUTO

@@ -6,6 +6,7 @@ import logging
 import warnings
 from typing import Any
 
+from birdcli.backends.streams import streams_for
 from birdcli.errors import ErrorCode, ModelError
 
 
@@ -47,11 +48,20 @@ def tensorflow_hub() -> Any:
     return hub
 
 
-def configure_threads(threads: int) -> None:
-    """Sets how many CPUs one batch uses; without effect once TensorFlow has run something."""
+def configure_threads(threads: int) -> int:
+    """Divides CPUs among batches that run at once; without effect once TensorFlow has run.
+
+    Args:
+        threads: CPUs to use.
+
+    Returns:
+        How many batches to run at once.
+    """
     tf = tensorflow()
+    streams = streams_for(threads)
     try:
-        tf.config.threading.set_intra_op_parallelism_threads(threads)
-        tf.config.threading.set_inter_op_parallelism_threads(1)
+        tf.config.threading.set_intra_op_parallelism_threads(max(1, threads // streams))
+        tf.config.threading.set_inter_op_parallelism_threads(streams)
     except RuntimeError:
         logging.getLogger(__name__).debug("TensorFlow is running: its threads stay as they are")
+    return streams

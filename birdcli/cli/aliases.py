@@ -58,7 +58,7 @@ def promote(
     allowed_losses(tolerance, 1)
     listed = None if photos is None else load_photos(photos)
     with protected_streams() as streams:
-        evidence = prove(registry, version)
+        version, evidence = prove(registry, version, streams.people)
         evaluations: tuple[Evaluation, ...] = ()
         if listed is not None:
             evaluations = evaluate_for_promotion(
@@ -92,7 +92,7 @@ def rollback(*, alias: Alias = PRODUCTION, note: Note = "") -> None:
     registry = open_registry()
     target = registry.rollback_target(alias)
     with protected_streams() as streams:
-        evidence = prove(registry, target)
+        target, evidence = prove(registry, target, streams.people)
         left = registry.rollback(
             target, evidence, alias=alias, note=recordable(note), who=user_name()
         )

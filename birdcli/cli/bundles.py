@@ -64,6 +64,7 @@ def import_version(
             sha256=parse_sha256(sha256),
             who=user_name(),
             threads=usable_cpus(),
+            warn=lambda text: print_line(streams.people, f"birdcli: warning: {text}"),
         )
         model = imported.version.id
         if imported.unchanged:

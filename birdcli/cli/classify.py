@@ -18,6 +18,7 @@ from birdcli.cli.values import (
     parse_shard,
 )
 from birdcli.errors import ErrorCode, UsageError
+from birdcli.models.engines import EngineName
 from birdcli.models.precision import Precision
 from birdcli.settings import FetchSettings, ListSettings
 
@@ -32,6 +33,15 @@ class OutputFormat(StrEnum):
     JSONL = "jsonl"
     CSV = "csv"
     TABLE = "table"
+
+
+class EngineOption(StrEnum):
+    """What computes."""
+
+    AUTO = "auto"
+    TENSORFLOW = EngineName.TENSORFLOW
+    OPENVINO = EngineName.OPENVINO
+    LITERT = EngineName.LITERT
 
 
 class LogLevel(StrEnum):
@@ -103,11 +113,18 @@ def classify(
         int,
         option("--top-k", "-k", min=1, help="Guesses per picture.", rich_help_panel=_MODEL),
     ] = 3,
+    engine: Annotated[
+        EngineOption,
+        option(
+            help="auto: openvino where it is installed, else tensorflow; litert for TFLite files.",
+            rich_help_panel=_MODEL,
+        ),
+    ] = EngineOption.AUTO,
     precision: Annotated[
         Precision,
         option(
-            help="reference runs the untouched model; auto is float32, or what a TFLite file is "
-            "stored in.",
+            help="auto is the fastest of this machine that reproduces the golden outputs; "
+            "reference runs the untouched model.",
             rich_help_panel=_MODEL,
         ),
     ] = Precision.AUTO,
@@ -218,6 +235,7 @@ def classify(
         ),
         model=model,
         top_k=top_k,
+        engine=None if engine is EngineOption.AUTO else EngineName(engine),
         precision=precision,
         batch_size=parse_auto(batch_size, "--batch-size"),
         threads=parse_auto(threads, "--threads"),

@@ -12,7 +12,7 @@ from birdcli.model_version import OutputKind
 from birdcli.outside_text import visible_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
     from typing import IO
 
@@ -81,8 +81,15 @@ def deviation_unit(version: ModelVersion) -> str:
     return "(probability)" if version.output is OutputKind.PROBABILITIES_8BIT else "nat"
 
 
-def prove(registry: Registry, version: ModelVersion) -> Evidence:
-    """Hashes a version, runs its golden outputs on this host and returns the proof.
+def prove(
+    registry: Registry, version: ModelVersion, people: IO[str]
+) -> tuple[ModelVersion, Evidence]:
+    """Hashes a version, runs its golden outputs on this host and records the proof.
+
+    Where the home can only be read, the proof holds without a record.
+
+    Returns:
+        The version, with graphs that had to be prepared for this host, and the proof.
 
     Raises:
         ModelError: ``model.sha256_mismatch``, ``model.golden_mismatch`` or why it cannot be loaded.
@@ -90,27 +97,43 @@ def prove(registry: Registry, version: ModelVersion) -> Evidence:
     from birdcli.models.proof import prove_installed
 
     registry.verify_files(version)
-    return prove_installed(version, registry.version_folder(version), threads=usable_cpus())
+    proof = prove_installed(
+        version,
+        registry.version_folder(version),
+        threads=usable_cpus(),
+        warn=lambda text: print_line(people, f"birdcli: warning: {text}"),
+    )
+    return keep(registry, version, proof.evidence, proof.made, people), proof.evidence
 
 
-def keep(registry: Registry, version: ModelVersion, proof: Evidence, people: IO[str]) -> None:
-    """Records a proof; where the home can only be read, it holds without a record."""
+def keep(
+    registry: Registry,
+    version: ModelVersion,
+    evidence: Evidence | None,
+    made: Mapping[str, bytes],
+    people: IO[str],
+) -> ModelVersion:
+    """Records a proof, if there is one, and what was prepared, where the home can be written.
+
+    Returns:
+        The version as it is recorded.
+    """
     try:
-        registry.add_evidence(version, proof)
+        return registry.keep_proof(version, evidence, made, who=user_name())
     except ModelError as err:
         if err.code is not ErrorCode.MODEL_UNWRITABLE:
             raise
-        print_line(people, f"birdcli: warning: the proof is not recorded: {err.message}")
+        what = "what was prepared for this machine" if made else "the proof"
+        print_line(people, f"birdcli: warning: {what} is not kept: {err.message}")
+    return version
 
 
 def withdraw(registry: Registry, version: ModelVersion, people: IO[str]) -> None:
     """Takes back what this kind of host has proven of a version that it no longer reproduces."""
-    from birdcli.host import cpu_features
-    from birdcli.models.libraries import answering_libraries
+    from birdcli.models.engines import this_machine
 
+    machine = this_machine()
     try:
-        registry.withdraw_evidence(
-            version.id, host=cpu_features(), libraries=answering_libraries(version.format)
-        )
+        registry.withdraw_evidence(version.id, host=machine.host, installed=machine.versions)
     except ModelError as err:
         print_line(people, f"birdcli: warning: old proofs are not withdrawn: {err.message}")

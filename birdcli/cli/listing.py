@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from birdcli.cli.history_rows import Row, history_rows
-from birdcli.host import cpu_features
-from birdcli.models.libraries import answering_libraries, answering_libraries_by_format
+from birdcli.models.engines import this_machine
 from birdcli.registry.reader import natural_key
-from birdcli.states import State, is_validated, state_of
+from birdcli.states import State, state_of
 
 if TYPE_CHECKING:
     from birdcli.model_version import ModelVersion
@@ -29,14 +28,12 @@ def shown_bytes(count: int) -> str:
 def list_rows(registry: Registry) -> list[Row]:
     """Returns one row per version: model, state, validated here, aliases, bytes, licence."""
     manifest = registry.load()
-    host, libraries = cpu_features(), answering_libraries_by_format()
+    machine = this_machine()
     return [
         {
             "model": version.id,
-            "state": str(
-                state_of(version, manifest, host=host, libraries=libraries[version.format])
-            ),
-            "validated_here": is_validated(version, host=host, libraries=libraries[version.format]),
+            "state": str(state_of(version, manifest, proven=machine.proves(version))),
+            "validated_here": machine.proves(version),
             "aliases": list(manifest.aliases_of(version.id)),
             "bytes": registry.disk_bytes(version),
             "licence": version.licence,
@@ -67,14 +64,14 @@ def list_cells(rows: list[Row]) -> list[list[str]]:
 def version_fields(registry: Registry, version: ModelVersion) -> Row:
     """Returns all that is known of a version, as JSON values."""
     manifest = registry.load()
-    host, libraries = cpu_features(), answering_libraries(version.format)
+    proven = this_machine().proves(version)
     fields: Row = {
         "model": version.id,
-        "state": str(state_of(version, manifest, host=host, libraries=libraries)),
+        "state": str(state_of(version, manifest, proven=proven)),
         "aliases": list(manifest.aliases_of(version.id)),
     }
     if version.installed:
-        fields["validated_here"] = is_validated(version, host=host, libraries=libraries)
+        fields["validated_here"] = proven
         fields["disk_bytes"] = registry.disk_bytes(version)
         fields["folder"] = str(registry.version_folder(version))
         fields["digest"] = version.digest

@@ -218,7 +218,7 @@ def verify(
 
     Without a version, all that are installed.
     """
-    from birdcli.cli.installing import deviation_unit, keep, print_line, prove, withdraw
+    from birdcli.cli.installing import deviation_unit, print_line, prove, withdraw
     from birdcli.streams import protected_streams
 
     registry = open_registry()
@@ -234,8 +234,7 @@ def verify(
                 if digests_only:
                     registry.verify_files(version)
                 else:
-                    evidence = prove(registry, version)
-                    keep(registry, version, evidence, streams.people)
+                    _, evidence = prove(registry, version, streams.people)
                     found += f"; golden outputs reproduced within {evidence.deviation:.3f} "
                     found += deviation_unit(version)
             except ModelError as err:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-import json
 import logging
 import os
 import secrets
@@ -25,10 +24,11 @@ from birdcli.cli.default_model import choose_model
 from birdcli.cli.installing import print_line
 from birdcli.cli.run_id import new_run_id
 from birdcli.errors import ErrorCode, UsageError
-from birdcli.hashing import sha256_of_bytes
 from birdcli.host import usable_cpus
 from birdcli.items import SourceKind
+from birdcli.models.engines import EngineName
 from birdcli.models.precision import Precision
+from birdcli.models.variants import BATCH_SIZE
 from birdcli.settings import BatchSettings, DecodeSettings, PipelineSettings
 from birdcli.streams import protected_streams
 
@@ -65,6 +65,7 @@ class RunOptions:
     list_settings: ListSettings
     model: str | None
     top_k: int
+    engine: EngineName | None
     precision: Precision
     batch_size: int | None
     threads: int | None
@@ -157,16 +158,23 @@ class _Run:
     def __init__(
         self, options: RunOptions, registry: Registry, version: ModelVersion, streams: Streams
     ) -> None:
-        from birdcli.models.engines import choose_engine
+        from birdcli.cli.engine import RunEngine
         from birdcli.models.load import load_labels
 
         self._options = options
         self._version = version
-        self._folder = registry.version_folder(version)
-        self._labels: LabelSet = load_labels(self._folder, version)
+        self._labels: LabelSet = load_labels(registry.version_folder(version), version)
         self._streams = streams
         self._threads = options.threads or usable_cpus()
-        self._engine = choose_engine(version, options.precision)
+        self._engine = RunEngine(
+            registry,
+            version,
+            self._labels,
+            engine=options.engine,
+            precision=options.precision,
+            threads=self._threads,
+            people=streams.people,
+        )
         self._signal = 0
         self._table = False
 
@@ -192,6 +200,7 @@ class _Run:
             except UsageError as err:  # the list broke off, after inputs that have their records
                 reading, broken = False, err
         summary = metrics.summary(time.perf_counter() - started_s)
+        self._engine.keep()
         if broken is not None and summary.total == 0:
             raise broken
         if not self._signal and summary.total == 0:
@@ -207,6 +216,7 @@ class _Run:
             summary,
             model=self._version.id,
             backend=self._engine.backend,
+            start=None if self._engine.loaded is None else self._engine.loaded.start,
             stopped=bool(self._signal or broken),
         )
         if broken is not None:
@@ -260,24 +270,10 @@ class _Run:
         stack.callback(cache.close)
         return cache
 
-    def _fingerprint(self) -> str:
-        """Everything that decides an answer besides the picture."""
-        parts = [self._version.digest, self._engine.backend, self._options.top_k]
-        return sha256_of_bytes(json.dumps(parts).encode())
-
     def _load_engine(self) -> Classifier:
-        from birdcli.models.load import load_classifier
-
         if self._table:  # the bar tells as much, and a log has no use for it
             print_line(self._streams.people, f"birdcli: loading {self._version.id} …")
-        classifier, _ = load_classifier(
-            self._folder,
-            self._version,
-            self._labels,
-            precision=self._options.precision,
-            threads=self._threads,
-        )
-        return classifier
+        return self._engine.load()
 
     async def _process(self, sink: _Sink, cache: Cache | None) -> bool:
         from birdcli.decode import ThreadDecoder
@@ -285,8 +281,10 @@ class _Run:
         from birdcli.pipeline import Engine, Pipeline
 
         options = self._options
-        answers = None if cache is None else cache.answers(self._fingerprint())
-        batch_size = options.batch_size or self._engine.batch_size
+        answers = (
+            None if cache is None else cache.answers(self._engine.fingerprint(top_k=options.top_k))
+        )
+        batch_size = options.batch_size or BATCH_SIZE
         async with AsyncExitStack() as stack:
             decoder = stack.enter_context(
                 ThreadDecoder(
@@ -354,7 +352,7 @@ class _Run:
 
             revalidation = None
             if cache is not None:
-                answers = cache.answers(self._fingerprint())
+                answers = cache.answers(self._engine.fingerprint(top_k=self._options.top_k))
                 revalidation = Revalidation(
                     store=cache.validators,
                     has_answer=lambda sha256: answers.get(sha256) is not None,

@@ -13,13 +13,15 @@ from birdcli.files import atomic_writer
 from birdcli.hashing import digest_matches
 from birdcli.manifest import Manifest, parse_manifest, render_manifest
 from birdcli.models.archive import unpack_archive
-from birdcli.models.engines import engine_is_installed
+from birdcli.models.engines import this_machine
 from birdcli.models.load import load_labels
-from birdcli.models.proof import prove_installed
+from birdcli.models.prepared import travels
+from birdcli.models.proof import keep_in_staging, prove_installed
 from birdcli.models.source_files import open_regular
 from birdcli.registry.integrity import expected_digests, verify_version_files
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from birdcli.model_version import ModelVersion
@@ -64,6 +66,7 @@ def export_version(registry: Registry, version: ModelVersion, path: Path) -> Non
         )
     registry.verify_files(version)
     folder = registry.version_folder(version)
+    version = version.with_prepared(tuple(it for it in version.prepared if travels(it)))
     entry = render_manifest(Manifest(versions=(version.placed_in(""),)))
     with (
         atomic_writer(path) as out,
@@ -85,7 +88,13 @@ def _member(name: str, size: int) -> tarfile.TarInfo:
 
 
 def import_version(
-    registry: Registry, archive: Path, *, sha256: str | None, who: str, threads: int
+    registry: Registry,
+    archive: Path,
+    *,
+    sha256: str | None,
+    who: str,
+    threads: int,
+    warn: Callable[[str], None],
 ) -> Imported:
     """Installs a version from an archive of `export_version`, verified on arrival.
 
@@ -98,6 +107,7 @@ def import_version(
         sha256: Digest that the archive must have, or None.
         who: The user's name, for the history.
         threads: CPUs for the engine.
+        warn: Tells people what is slower than it could be.
 
     Raises:
         ModelError: ``model.sha256_mismatch``, ``model.archive_unsafe``,
@@ -119,11 +129,21 @@ def import_version(
             return Imported(version=installed, unchanged=True)
         verify_version_files(version, staged, registry.folder)
         load_labels(staged, version)  # where there is no engine nobody else reads them yet
-        validates = engine_is_installed(version.format)
+        version = _without_what_is_made_here(version, staged)
+        validates = this_machine().runs(version.format)
         if validates:
-            version = version.with_evidence(prove_installed(version, staged, threads=threads))
+            proof = prove_installed(version, staged, threads=threads, warn=warn)
+            version = keep_in_staging(version, staged, proof.made).with_evidence(proof.evidence)
         version = registry.install(version, staged, who=who, exact=True)
         return Imported(version=version, validated=validates)
+
+
+def _without_what_is_made_here(version: ModelVersion, staged: Path) -> ModelVersion:
+    """Drops prepared graphs that nobody could check before an engine reads them."""
+    kept = tuple(entry for entry in version.prepared if travels(entry))
+    for entry in set(version.prepared) - set(kept):
+        (staged / entry.path).unlink()
+    return version.with_prepared(kept)
 
 
 def _read_entry(staged: Path, archive: Path) -> ModelVersion:

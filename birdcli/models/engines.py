@@ -1,68 +1,93 @@
-"""Which engine runs a version, and how it is spoken of."""
+"""What this machine could run models with, found without importing any of it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from birdcli.errors import ErrorCode, UsageError
-from birdcli.host import library_versions
-from birdcli.model_version import InputType, ModelFormat
-from birdcli.models.precision import Precision
+from birdcli.host import cpu_features, has_bfloat16, library_versions
+from birdcli.model_version import ModelFormat
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from birdcli.model_version import ModelVersion
 
-_TENSORFLOW_BATCH: Final = 8
-"""The fastest batch for a graph whose fake-quantisation is not folded: larger ones leave the
-processor's caches (measured: 150 images/s at 8, 120 at 32, two cores)."""
-_LITERT_BATCH: Final = 8
-"""It takes one picture after the other; a batch only saves hand-overs between threads."""
+
+class EngineName(StrEnum):
+    """The engines, fastest to start first."""
+
+    OPENVINO = "openvino"
+    TENSORFLOW = "tensorflow"
+    LITERT = "litert"
+
+
+# Several: the first that is installed is used.
+_DISTRIBUTIONS: Final = {
+    EngineName.OPENVINO: ("openvino",),
+    EngineName.TENSORFLOW: ("tensorflow",),
+    EngineName.LITERT: ("ai-edge-litert", "tensorflow"),
+}
+_COMMON: Final = ("pillow", "numpy")
+_HINTS: Final = {
+    EngineName.OPENVINO: 'pip install "birdcli[fast]"',
+    EngineName.TENSORFLOW: "pip install birdcli",
+    EngineName.LITERT: 'pip install "birdcli[lite]"',
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Engine:
-    """An engine with its precision.
+class Machine:
+    """A kind of host, as far as answers depend on it.
 
     Attributes:
-        backend: As records and proofs name it, such as `tensorflow/float32`.
-        reference: Whether the model runs as untouched as it can.
-        batch_size: The fastest number of pictures at once.
+        host: CPU architecture and features.
+        versions: Installed versions of the libraries that matter, by distribution.
     """
 
-    backend: str
-    reference: bool
-    batch_size: int
+    host: str
+    versions: Mapping[str, str]
+
+    @property
+    def bfloat16(self) -> bool:
+        """Whether the processor computes in bfloat16."""
+        return has_bfloat16(self.host)
+
+    def has(self, engine: EngineName) -> bool:
+        """Tells whether an engine is installed."""
+        return any(name in self.versions for name in _DISTRIBUTIONS[engine])
+
+    def libraries(self, engine: EngineName) -> dict[str, str]:
+        """Returns the versions of the libraries that answer with an engine.
+
+        Another engine beside it is none of a proof's business: installing it makes no proof stale.
+        """
+        runs = [name for name in _DISTRIBUTIONS[engine] if name in self.versions][:1]
+        return {name: self.versions[name] for name in (*runs, *_COMMON) if name in self.versions}
+
+    def runs(self, model_format: ModelFormat) -> bool:
+        """Tells whether there is an engine for a format."""
+        return any(self.has(engine) for engine in engines_for(model_format))
+
+    def proves(self, version: ModelVersion) -> bool:
+        """Tells whether a version was proven on a machine like this one, with these libraries."""
+        return any(evidence.made_by(self.host, self.versions) for evidence in version.evidence)
 
 
-def engine_is_installed(model_format: ModelFormat) -> bool:
-    """Tells whether there is an engine for a format, without importing it."""
-    engines = ("tensorflow", "ai-edge-litert")[: 2 if model_format is ModelFormat.TFLITE else 1]
-    return bool(library_versions(*engines))
+def engines_for(model_format: ModelFormat) -> tuple[EngineName, ...]:
+    """Returns the engines that run a format, preferred first."""
+    if model_format is ModelFormat.TFLITE:
+        return (EngineName.LITERT,)
+    return (EngineName.OPENVINO, EngineName.TENSORFLOW)
 
 
-def choose_engine(version: ModelVersion, precision: Precision) -> Engine:
-    """Returns the engine that runs a version.
+def install_hint(engine: EngineName) -> str:
+    """Returns the command that installs an engine."""
+    return _HINTS[engine]
 
-    Raises:
-        UsageError: ``usage.bad_flag`` if the precision is not to be had: a TFLite file is stored
-            in one, and nothing makes another of it.
-    """
-    reference = precision is Precision.REFERENCE
-    if version.format is not ModelFormat.TFLITE:
-        kind = "reference" if reference else "float32"
-        return Engine(
-            backend=f"tensorflow/{kind}", reference=reference, batch_size=_TENSORFLOW_BATCH
-        )
-    stored = version.input.dtype
-    if precision is Precision.FLOAT32 and stored is not InputType.FLOAT32:
-        raise UsageError(
-            ErrorCode.USAGE_BAD_FLAG,
-            f"--precision float32: {version.id} is a TFLite file that computes in {stored}",
-            hint="auto runs it as it is; reference runs it with TFLite's own, slower kernels.",
-        )
-    return Engine(
-        backend=f"litert/{'reference' if reference else stored}",
-        reference=reference,
-        batch_size=_LITERT_BATCH,
-    )
+
+def this_machine() -> Machine:
+    """Returns what is installed here."""
+    names = sorted({*_COMMON, *(name for names in _DISTRIBUTIONS.values() for name in names)})
+    return Machine(host=cpu_features(), versions=library_versions(*names))

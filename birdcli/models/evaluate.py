@@ -15,20 +15,21 @@ from birdcli.errors import InferenceError, ItemError
 from birdcli.evaluation import TOP_K, EvaluationRun, grade
 from birdcli.items import ErrorInfo
 from birdcli.local import read_file
-from birdcli.models.load import load_classifier, load_labels, model_decoder
-from birdcli.models.precision import Precision
+from birdcli.models.engines import this_machine
+from birdcli.models.load import ModelLoader, load_labels, model_decoder
+from birdcli.models.variants import plan_variants
 from birdcli.settings import FetchSettings
 from birdcli.species import share_common_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
-    from pathlib import Path
 
     from birdcli.evaluation import Answer
     from birdcli.items import RgbImage
     from birdcli.labelled_photos import PhotoList
     from birdcli.labels import LabelSet
     from birdcli.model_version import ModelVersion
+    from birdcli.models.variants import Variant
     from birdcli.ports import Classifier
     from birdcli.registry import Registry
 
@@ -146,17 +147,23 @@ def ask_models(
         photos = "1 photo" if len(paths) == 1 else f"{len(paths):,} photos"
         say(f"showing {photos} to {version.id}")
         folder = registry.version_folder(version)
-        found.append((labels, _ask_model(folder, version, labels, paths, threads)))
+        machine = this_machine()
+        loader = ModelLoader(folder, version, labels, machine, threads=threads, warn=say)
+        plan = plan_variants(version, machine)
+        found.append((labels, _ask_model(loader, plan, version, labels, paths, threads)))
     return found
 
 
 def _ask_model(
-    folder: Path, version: ModelVersion, labels: LabelSet, paths: Sequence[str], threads: int
+    loader: ModelLoader,
+    plan: Sequence[Variant],
+    version: ModelVersion,
+    labels: LabelSet,
+    paths: Sequence[str],
+    threads: int,
 ) -> tuple[Answer, ...]:
     """A function of its own, so that a model is gone before the next one is loaded."""
-    classifier, _ = load_classifier(
-        folder, version, labels, precision=Precision.AUTO, threads=threads
-    )
+    classifier = loader.load(plan).classifier
     decode = model_decoder(version)
     return tuple(classify_files(paths, classifier, labels, decode, threads=threads))
 

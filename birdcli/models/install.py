@@ -14,9 +14,9 @@ from birdcli.hashing import digest_matches, sha256_of_bytes
 from birdcli.model_version import LabelsSpec, ModelFormat, ModelVersion, NamesSpec
 from birdcli.models.archive import unpack_archive
 from birdcli.models.claims import settle_input
+from birdcli.models.files import FROZEN_GRAPH_FILE, MODULE_FOLDER, TFLITE_FILE
 from birdcli.models.formats import bare_file_name, demand_format, recognise
 from birdcli.models.handles import resolve_handle
-from birdcli.models.load import FROZEN_GRAPH_FILE, MODULE_FOLDER, TFLITE_FILE
 from birdcli.models.proof import inspect_staged, pin_files, prove_staged
 from birdcli.models.source_files import copy_folder, is_folder, open_regular, read_text_file
 from birdcli.outside_text import recordable

@@ -2,36 +2,33 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from birdcli.decode import decode_image
 from birdcli.errors import ErrorCode, ModelError
-from birdcli.hashing import sha256_of_bytes, verify_digest
-from birdcli.host import cpu_features, library_versions
 from birdcli.labels import LabelSet, check_class_count, parse_common_names, parse_label_map
-from birdcli.model_version import Evidence, ModelFormat, OutputKind
-from birdcli.models.engines import choose_engine
+from birdcli.model_version import Evidence, OutputKind
+from birdcli.models.engines import EngineName
+from birdcli.models.files import MODULE_FOLDER, TFLITE_FILE, read_verified
 from birdcli.models.golden import decode_golden, load_shipped_golden, verify_golden
-from birdcli.models.libraries import answering_libraries
+from birdcli.models.prepared import Preparation, graph_spec, unfit
 from birdcli.settings import DecodeSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from birdcli.backends.tensorflow import GraphSpec
     from birdcli.items import RgbImage
-    from birdcli.model_version import FileEntry, ModelVersion
-    from birdcli.models.engines import Engine
+    from birdcli.metrics import ColdStart
+    from birdcli.model_version import ModelVersion
+    from birdcli.models.engines import Machine
     from birdcli.models.golden import GoldenReport
-    from birdcli.models.precision import Precision
+    from birdcli.models.variants import Variant
     from birdcli.ports import Classifier
 
-MODULE_FOLDER: Final = "module"
-TFLITE_FILE: Final = f"{MODULE_FOLDER}/model.tflite"
-FROZEN_GRAPH_FILE: Final = f"{MODULE_FOLDER}/graph.pb"
-GOLDEN_FILE: Final = "golden.npz"
 _SHIPPED_FACTORS: Final = {
     "aiy-birds-v1@1": 2.0,  # made from a rebuilt copy of the weights
     "aiy-birds-lite@3": 6.0,  # a host may have other kernels than the one that made them
@@ -41,21 +38,25 @@ _OTHER_KERNELS: Final = 6.0
 probes of `aiy-birds-lite`, two steps of its 8-bit logits."""
 
 
-def prepared_path() -> str:
-    """Returns where the graph that this TensorFlow prepared is, below a version's folder."""
-    return f"prepared/tensorflow-{library_versions('tensorflow').get('tensorflow')}-float32.pb"
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedModel:
+    """A classifier that has reproduced its golden outputs.
 
+    Attributes:
+        classifier: The model on an engine.
+        variant: Which engine and precision that is.
+        report: How close it came.
+        rejected: What was tried before it, and why it is not used.
+        made: Prepared graphs that had to be made: path below the version's folder, and content.
+        start: Where the time went.
+    """
 
-def graph_spec(version: ModelVersion) -> GraphSpec:
-    """Returns what TensorFlow must know of a version."""
-    from birdcli.backends.tensorflow import GraphSpec
-
-    return GraphSpec(
-        model=version.id,
-        input=version.input,
-        signature=version.signature,
-        output=version.output or OutputKind.PROBABILITIES,
-    )
+    classifier: Classifier
+    variant: Variant
+    report: GoldenReport
+    rejected: tuple[tuple[Variant, ModelError], ...]
+    made: Mapping[str, bytes]
+    start: ColdStart
 
 
 def model_decoder(version: ModelVersion) -> Callable[[bytes], RgbImage]:
@@ -97,89 +98,183 @@ def load_labels(folder: Path, version: ModelVersion) -> LabelSet:
     return LabelSet(labels=labels, common_names=names, background_id=version.labels.background_id)
 
 
-def _read_verified(folder: Path, entry: FileEntry) -> bytes:
-    """Returns the bytes of a file, the very ones that were hashed."""
-    try:
-        data = (folder / entry.path).read_bytes()
-    except OSError as err:
-        raise ModelError(
-            ErrorCode.MODEL_SHA256_MISMATCH,
-            f"{folder / entry.path} was taken away just now: {err.strerror or err}",
-            hint="Another process removed or replaced the version; try again.",
-        ) from err
-    if sha256_of_bytes(data) != entry.sha256:
-        raise ModelError(
-            ErrorCode.MODEL_SHA256_MISMATCH, f"{folder / entry.path} was changed just now"
+class ModelLoader:
+    """Loads one installed or staged version by one way of computing after the other."""
+
+    def __init__(
+        self,
+        folder: Path,
+        version: ModelVersion,
+        labels: LabelSet,
+        machine: Machine,
+        *,
+        threads: int,
+        warn: Callable[[str], None],
+    ) -> None:
+        """Prepares; nothing is loaded yet.
+
+        Args:
+            folder: The version's folder, every byte of it verified.
+            version: The version.
+            labels: Its class names.
+            machine: Which libraries there are.
+            threads: CPUs to use.
+            warn: Tells people what is slower than it could be.
+        """
+        self._folder = folder
+        self._version = version
+        self._labels = labels
+        self._machine = machine
+        self._threads = threads
+        self._warn = warn
+        self.preparation = Preparation(
+            folder, version, machine, reproduces=self._graph_reproduces, warn=warn
         )
-    return data
+
+    def load(self, plan: Sequence[Variant]) -> LoadedModel:
+        """Returns the first variant that reproduces the golden outputs, which also warms it up.
+
+        Args:
+            plan: What to try, in order.
+
+        Raises:
+            ModelError: ``model.golden_mismatch``, ``model.load_failed``, ``model.labels_invalid``,
+                ``model.unsafe_op``, ``model.runtime_missing``, of the last that was tried.
+        """
+        if self._version.golden is None:
+            raise ModelError(ErrorCode.MODEL_NOT_INSTALLED, f"{self._version.id} is not installed")
+        rejected: list[tuple[Variant, ModelError]] = []
+        for position, variant in enumerate(plan):
+            try:
+                classifier, report, start = self._try(variant)
+            except ModelError as err:
+                if position + 1 == len(plan) or not unfit(err):
+                    raise
+                rejected.append((variant, err))
+                self._warn(f"{variant.backend} is not used: {err.message}")
+                continue
+            return LoadedModel(
+                classifier=classifier,
+                variant=variant,
+                report=report,
+                rejected=tuple(rejected),
+                made=self.preparation.made,
+                start=start,
+            )
+        raise ModelError(ErrorCode.MODEL_RUNTIME_MISSING, "there is no engine to try")
+
+    def _try(self, variant: Variant) -> tuple[Classifier, GoldenReport, ColdStart]:
+        from birdcli.metrics import ColdStart
+
+        began_s = time.perf_counter()
+        _import_engine(variant.engine)
+        imported_s = time.perf_counter()
+        classifier = self._load(variant)
+        check_class_count(self._labels.labels, classifier.class_count)
+        loaded_s = time.perf_counter()
+        other_kernels = variant.engine is EngineName.LITERT and variant.reference
+        report = verify_own_golden(
+            classifier,
+            self._version,
+            self._folder,
+            self._labels,
+            factor=_OTHER_KERNELS if other_kernels else 1.0,
+        )
+        start = ColdStart(
+            imports_s=imported_s - began_s,
+            model_s=loaded_s - imported_s,
+            first_batch_s=time.perf_counter() - loaded_s,
+        )
+        return classifier, report, start
+
+    def _load(self, variant: Variant) -> Classifier:
+        match variant.engine:
+            case EngineName.LITERT:
+                return self._load_tflite(variant)
+            case EngineName.OPENVINO:
+                return self._load_ir(variant)
+            case EngineName.TENSORFLOW:
+                return self._load_graph(variant)
+
+    def _load_graph(self, variant: Variant) -> Classifier:
+        from birdcli.backends.tensorflow import load_frozen, load_reference
+        from birdcli.backends.tensorflow_runtime import configure_threads
+
+        streams = configure_threads(self._threads)
+        if variant.reference:
+            self.preparation.verify_module()
+            module = self._folder / MODULE_FOLDER
+            return load_reference(module, graph_spec(self._version), streams=streams)
+        halved = variant.precision == "bfloat16"
+        return load_frozen(
+            self.preparation.bfloat16_graph() if halved else self.preparation.graph(),
+            model=self._version.id,
+            class_count=len(self._labels),
+            backend=variant.backend,
+            streams=streams,
+        )
+
+    def _load_ir(self, variant: Variant) -> Classifier:
+        from birdcli.backends.openvino import load_ir
+
+        description, weights = self.preparation.ir()
+        return load_ir(
+            description,
+            weights,
+            model=self._version.id,
+            precision=variant.precision,
+            threads=self._threads,
+        )
+
+    def _load_tflite(self, variant: Variant) -> Classifier:
+        from birdcli.backends.litert import load_tflite
+
+        version = self._version
+        entry = next((entry for entry in version.files or () if entry.path == TFLITE_FILE), None)
+        if entry is None:
+            raise ModelError(ErrorCode.MODEL_LOAD_FAILED, f"{version.id} has no {TFLITE_FILE}")
+        return load_tflite(
+            read_verified(self._folder, entry),
+            model=version.id,
+            spec=version.input,
+            output=version.output or OutputKind.PROBABILITIES,
+            threads=self._threads,
+            reference=variant.reference,
+        )
+
+    def _graph_reproduces(self, graph: bytes) -> bool:
+        from birdcli.backends.tensorflow import load_frozen
+
+        classifier = load_frozen(
+            graph,
+            model=self._version.id,
+            class_count=len(self._labels),
+            backend="tensorflow/float32",
+        )
+        try:
+            verify_own_golden(classifier, self._version, self._folder, self._labels)
+        except ModelError as err:
+            if not unfit(err):
+                raise
+            return False
+        return True
 
 
-def _load_tensorflow(
-    folder: Path, version: ModelVersion, engine: Engine, class_count: int, threads: int
-) -> Classifier:
-    from birdcli.backends import tensorflow as backend
-    from birdcli.backends.tensorflow_runtime import configure_threads
+def _import_engine(engine: EngineName) -> None:
+    """Imports an engine, so that its time is told apart from its model's."""
+    match engine:
+        case EngineName.LITERT:
+            from birdcli.backends.litert import import_litert
 
-    configure_threads(threads)
-    spec = graph_spec(version)
-    if engine.reference or not version.prepared:
-        for entry in version.files or ():  # TensorFlow reads them by itself, right after this
-            verify_digest(folder / entry.path, entry.sha256)
-    if engine.reference:
-        return backend.load_reference(folder / MODULE_FOLDER, spec)
-    path = prepared_path()
-    prepared = next((entry for entry in version.prepared if entry.path == path), None)
-    if prepared is not None:
-        data = _read_verified(folder, prepared)
-    else:  # installed by another TensorFlow: a prepared graph belongs to the version that made it
-        data = backend.freeze(folder / MODULE_FOLDER, spec)
-    return backend.load_frozen(data, spec, class_count)
+            import_litert()
+        case EngineName.OPENVINO:
+            from birdcli.backends.openvino import openvino
 
+            openvino()
+        case EngineName.TENSORFLOW:
+            from birdcli.backends.tensorflow_runtime import tensorflow
 
-def _load_litert(folder: Path, version: ModelVersion, engine: Engine, threads: int) -> Classifier:
-    from birdcli.backends.litert import load_tflite
-
-    entry = next((entry for entry in version.files or () if entry.path == TFLITE_FILE), None)
-    if entry is None:
-        raise ModelError(ErrorCode.MODEL_LOAD_FAILED, f"{version.id} has no {TFLITE_FILE}")
-    return load_tflite(
-        _read_verified(folder, entry),
-        model=version.id,
-        spec=version.input,
-        output=version.output or OutputKind.PROBABILITIES,
-        threads=threads,
-        reference=engine.reference,
-    )
-
-
-def load_classifier(
-    folder: Path, version: ModelVersion, labels: LabelSet, *, precision: Precision, threads: int
-) -> tuple[Classifier, GoldenReport]:
-    """Loads a version and holds it against its golden outputs, which also warms it up.
-
-    Args:
-        folder: The version's folder, every byte of it verified.
-        version: The version.
-        labels: Its class names.
-        precision: How exactly to compute.
-        threads: CPUs for one batch.
-
-    Raises:
-        ModelError: ``model.golden_mismatch``, ``model.load_failed``, ``model.labels_invalid``,
-            ``model.unsafe_op``, ``model.runtime_missing``.
-        UsageError: ``usage.bad_flag`` for a precision that the version cannot have.
-    """
-    if version.golden is None:
-        raise ModelError(ErrorCode.MODEL_NOT_INSTALLED, f"{version.id} is not installed")
-    engine = choose_engine(version, precision)
-    factor = 1.0
-    if version.format is ModelFormat.TFLITE:
-        classifier = _load_litert(folder, version, engine, threads)
-        factor = _OTHER_KERNELS if engine.reference else factor
-    else:
-        classifier = _load_tensorflow(folder, version, engine, len(labels), threads)
-    check_class_count(labels.labels, classifier.class_count)
-    return classifier, verify_own_golden(classifier, version, folder, labels, factor=factor)
+            tensorflow()
 
 
 def verify_own_golden(
@@ -206,7 +301,7 @@ def verify_own_golden(
     if version.golden is None:
         raise ModelError(ErrorCode.MODEL_NOT_INSTALLED, f"{version.id} is not installed")
     return verify_golden(
-        decode_golden(_read_verified(folder, version.golden)),
+        decode_golden(read_verified(folder, version.golden)),
         classifier,
         labels,
         model_decoder(version),
@@ -217,13 +312,13 @@ def verify_own_golden(
     )
 
 
-def make_evidence(version: ModelVersion, classifier: Classifier, report: GoldenReport) -> Evidence:
+def make_evidence(machine: Machine, loaded: LoadedModel) -> Evidence:
     """Returns the proof that this kind of host reproduced the golden outputs."""
     return Evidence(
-        host=cpu_features(),
-        backend=classifier.backend,
-        libraries=answering_libraries(version.format),
-        deviation=round(report.deviation, 6),
+        host=machine.host,
+        backend=loaded.variant.backend,
+        libraries=machine.libraries(loaded.variant.engine),
+        deviation=round(loaded.report.deviation, 6),
         at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -11,33 +12,46 @@ from birdcli.hashing import sha256_of_file
 from birdcli.labels import check_class_count
 from birdcli.model_version import FileEntry, ModelFormat, OutputKind
 from birdcli.models.claims import doubt_levels
+from birdcli.models.engines import EngineName, this_machine
+from birdcli.models.files import GOLDEN_FILE, MODULE_FOLDER, TFLITE_FILE
 from birdcli.models.formats import demand_format, recognise
 from birdcli.models.golden import encode_golden, make_golden, run_probes
 from birdcli.models.load import (
-    GOLDEN_FILE,
-    MODULE_FOLDER,
-    TFLITE_FILE,
-    graph_spec,
-    load_classifier,
+    ModelLoader,
     load_labels,
     make_evidence,
     model_decoder,
-    prepared_path,
     verify_against_shipped,
     verify_own_golden,
 )
 from birdcli.models.outputs import detect_output
-from birdcli.models.precision import Precision
+from birdcli.models.prepared import graph_spec, prepared_entries
+from birdcli.models.variants import plan_variants
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from birdcli.backends.signature import Signature
     from birdcli.backends.tflite_file import TfliteFacts
     from birdcli.labels import LabelSet
     from birdcli.model_version import Evidence, ModelVersion
+    from birdcli.models.engines import Machine
+    from birdcli.models.load import LoadedModel
     from birdcli.ports import Classifier
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """What came of holding a version against its golden outputs.
+
+    Attributes:
+        evidence: That this kind of host reproduces them.
+        made: Prepared graphs that had to be made for it: path below the version's folder, content.
+    """
+
+    evidence: Evidence
+    made: Mapping[str, bytes]
 
 
 def inspect_staged(staged: Path, found: ModelFormat, *, asked: str | None, model: str) -> Signature:
@@ -133,15 +147,47 @@ def prove_staged(
     verify_against_shipped(untouched, version, labels)
     (staged / GOLDEN_FILE).write_bytes(encode_golden(golden))
     version = msgspec.structs.replace(version, golden=_file_entry(staged / GOLDEN_FILE, staged))
-    if version.format is not ModelFormat.TFLITE:
-        version = msgspec.structs.replace(version, prepared=(_prepare(version, staged),))
-    classifier, report = load_classifier(
-        staged, version, labels, precision=Precision.AUTO, threads=threads
-    )
-    return version.with_evidence(make_evidence(version, classifier, report))
+    version = version.with_prepared(())
+    machine = this_machine()
+    loaded = _load_prepared(version, staged, labels, machine, threads=threads, warn=warn)
+    version = keep_in_staging(version, staged, loaded.made)
+    return version.with_evidence(make_evidence(machine, loaded))
 
 
-def prove_installed(version: ModelVersion, folder: Path, *, threads: int) -> Evidence:
+def keep_in_staging(version: ModelVersion, staged: Path, made: Mapping[str, bytes]) -> ModelVersion:
+    """Writes prepared graphs beside a staged version and returns the version with them."""
+    for path, data in made.items():
+        (staged / path).parent.mkdir(exist_ok=True)
+        (staged / path).write_bytes(data)
+    return version.with_prepared((*version.prepared, *prepared_entries(made.items())))
+
+
+def _load_prepared(
+    version: ModelVersion,
+    folder: Path,
+    labels: LabelSet,
+    machine: Machine,
+    *,
+    threads: int,
+    warn: Callable[[str], None],
+) -> LoadedModel:
+    """Returns the fastest variant that reproduces the golden outputs, never the untouched model.
+
+    If none does, the prepared graph may belong to another model. The graph that all others are made
+    of is prepared in any case: TensorFlow is there now, and need not be imported again for it.
+    """
+    loader = ModelLoader(folder, version, labels, machine, threads=threads, warn=warn)
+    plan = [it for it in plan_variants(version, machine) if not it.reference]
+    if machine.has(EngineName.TENSORFLOW) and version.format is not ModelFormat.TFLITE:
+        loader.preparation.graph()
+        if machine.bfloat16:
+            loader.preparation.bfloat16_graph()
+    return loader.load(plan)
+
+
+def prove_installed(
+    version: ModelVersion, folder: Path, *, threads: int, warn: Callable[[str], None]
+) -> Proof:
     """Holds a version against its golden outputs: the untouched model, then what answers for it.
 
     The untouched model has to reproduce them as well: otherwise golden outputs and prepared graph
@@ -151,6 +197,7 @@ def prove_installed(version: ModelVersion, folder: Path, *, threads: int) -> Evi
         version: A version with golden outputs, every byte verified.
         folder: Where its files are.
         threads: CPUs to use.
+        warn: Tells people what is slower than it could be.
 
     Returns:
         The proof of this host.
@@ -178,20 +225,10 @@ def prove_installed(version: ModelVersion, folder: Path, *, threads: int) -> Evi
             part="scores",
         )
     verify_own_golden(untouched, version, folder, labels)
-    classifier, report = load_classifier(
-        folder, version, labels, precision=Precision.AUTO, threads=threads
-    )
-    verify_against_shipped(classifier, version, labels)
-    return make_evidence(version, classifier, report)
-
-
-def _prepare(version: ModelVersion, staged: Path) -> FileEntry:
-    from birdcli.backends.tensorflow import freeze
-
-    prepared = staged / prepared_path()
-    prepared.parent.mkdir()
-    prepared.write_bytes(freeze(staged / MODULE_FOLDER, graph_spec(version)))
-    return _file_entry(prepared, staged)
+    machine = this_machine()
+    loaded = _load_prepared(version, folder, labels, machine, threads=threads, warn=warn)
+    verify_against_shipped(loaded.classifier, version, labels)
+    return Proof(evidence=make_evidence(machine, loaded), made=loaded.made)
 
 
 def _settle_graph(

@@ -21,6 +21,7 @@ class Action(StrEnum):
     """What a change did."""
 
     INSTALL = "install"
+    PREPARE = "prepare"
     REMOVE = "remove"
     PROMOTE = "promote"
     ROLLBACK = "rollback"

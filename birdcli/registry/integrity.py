@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from birdcli.errors import ErrorCode, ModelError
 from birdcli.hashing import verify_digest
@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from birdcli.model_version import ModelVersion
+
+PREPARED_FOLDER: Final = "prepared"
+"""Where graphs derived from a model are, below its version's folder."""
 
 
 def verify_version_files(version: ModelVersion, folder: Path, registry: Path) -> None:
@@ -41,6 +44,8 @@ def verify_version_files(version: ModelVersion, folder: Path, registry: Path) ->
     expected = expected_digests(version)
     for path in sorted(folder.rglob("*")):
         relative = path.relative_to(folder).as_posix()
+        if relative not in expected and _is_on_its_way(path, folder):
+            continue
         if path.is_symlink() or (not path.is_dir() and relative not in expected):
             raise ModelError(
                 ErrorCode.MODEL_SHA256_MISMATCH,
@@ -50,6 +55,15 @@ def verify_version_files(version: ModelVersion, folder: Path, registry: Path) ->
             )
     for relative, sha256 in expected.items():
         verify_digest(folder / relative, sha256)
+
+
+def _is_on_its_way(path: Path, folder: Path) -> bool:
+    """Tells whether a file is a prepared graph that another process writes at this moment.
+
+    Or one that it did not come to list. Nobody reads prepared graphs that are not listed, whereas
+    engines read whatever they find beside a model.
+    """
+    return path.parent == folder / PREPARED_FOLDER and not path.is_symlink() and path.is_file()
 
 
 def expected_digests(version: ModelVersion) -> dict[str, str]:

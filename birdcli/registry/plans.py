@@ -12,12 +12,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from birdcli.manifest import Manifest
-    from birdcli.model_version import ModelVersion
+    from birdcli.model_version import FileEntry, ModelVersion
     from birdcli.registry.history import HistoryEntry
 
 
 PRODUCTION: Final = "production"
 """What answers when nobody chose a model."""
+_MOST_PREPARED: Final = 8
+"""Files: two TensorFlow graphs and two of OpenVINO for each of two environments."""
 
 
 def verify_alias(alias: str, manifest: Manifest, history: Sequence[HistoryEntry]) -> None:
@@ -207,6 +209,16 @@ def plan_installation(
             model=version.id,
         )
     return old.installed_again(version)
+
+
+def plan_prepared(version: ModelVersion, added: Sequence[FileEntry]) -> ModelVersion:
+    """Returns a version with more prepared graphs.
+
+    Those of other libraries stay as far as there is room: two environments may share a home.
+    """
+    paths = {entry.path for entry in added}
+    kept = [entry for entry in version.prepared if entry.path not in paths]
+    return version.with_prepared(tuple([*kept, *added][-_MOST_PREPARED:]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

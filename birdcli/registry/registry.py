@@ -16,11 +16,13 @@ from birdcli.manifest import check_model_id
 from birdcli.registry.history import Action, HistoryEntry, alias_targets
 from birdcli.registry.plans import (
     plan_installation,
+    plan_prepared,
     plan_prune,
     plan_removal,
     plan_rollback,
     verify_declared,
 )
+from birdcli.registry.prepared_files import store_prepared, sweep_prepared
 from birdcli.registry.reader import RegistryReader
 from birdcli.registry.staging import folder_name, remove_tree, staged_folder, sweep
 
@@ -66,6 +68,8 @@ def _still(proven: ModelVersion, snapshot: Snapshot) -> ModelVersion:
         raise ModelError(
             ErrorCode.MODEL_NOT_INSTALLED, f"{proven.id} is not installed", model=proven.id
         )
+    if version.folder == proven.folder:  # others may have prepared graphs for it, too
+        proven = proven.with_prepared(version.prepared)
     if not version.same_bytes(proven):
         raise ModelError(
             ErrorCode.MODEL_LOCKED,
@@ -191,23 +195,51 @@ class Registry(RegistryReader):
                 remove_tree(self.version_folder(old))
         return version
 
-    def add_evidence(self, version: ModelVersion, evidence: Evidence) -> None:
+    def keep_proof(
+        self,
+        version: ModelVersion,
+        evidence: Evidence | None,
+        made: Mapping[str, bytes],
+        *,
+        who: str,
+    ) -> ModelVersion:
         """Keeps a proof that this kind of host reproduces a version's golden outputs.
+
+        Args:
+            version: The version.
+            evidence: The proof, or None if only what was prepared for it is to be kept.
+            made: Graphs that were prepared for it: path below the version's folder, and content.
+            who: The user's name, for the history.
+
+        Returns:
+            The version as it is recorded; another process may have added to it, too.
 
         Raises:
             ModelError: ``model.not_installed``, ``model.locked`` if the version was replaced since
                 it was proven, ``model.unwritable``.
         """
         with self._locked() as snapshot:
-            proven = _still(version, snapshot).with_evidence(evidence)
-            self._files.commit(snapshot, snapshot.manifest.with_version(proven), [])
+            now = _still(version, snapshot)
+            folder = self.version_folder(now)
+            added = store_prepared(folder, made, {entry.path for entry in now.prepared})
+            after = plan_prepared(now, added)
+            after = after if evidence is None else after.with_evidence(evidence)
+            entry = HistoryEntry(at=self._timestamp(), who=who, action=Action.PREPARE, model=now.id)
+            self._files.commit(
+                snapshot,
+                snapshot.manifest.with_version(after),
+                [entry.of(after)] if added else [],
+            )
+            if added:
+                sweep_prepared(folder, after)
+        return after
 
-    def withdraw_evidence(self, model_id: str, *, host: str, libraries: Mapping[str, str]) -> None:
+    def withdraw_evidence(self, model_id: str, *, host: str, installed: Mapping[str, str]) -> None:
         """Takes back the proofs of a kind of host that no longer reproduces the golden outputs."""
         with self._locked() as snapshot:
             version = snapshot.manifest.version(model_id)
             if version is not None:
-                doubted = version.without_evidence(host=host, libraries=libraries)
+                doubted = version.without_evidence(host=host, installed=installed)
                 self._files.commit(snapshot, snapshot.manifest.with_version(doubted), [])
 
     def promote(

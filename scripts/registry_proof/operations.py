@@ -67,8 +67,8 @@ def _prune(registry: Registry) -> None:
 PROOF = msgspec.structs.replace(EVIDENCE, host="another kind of host")
 
 
-def _add_evidence(registry: Registry) -> None:
-    registry.add_evidence(registry.resolve("birds@1"), PROOF)
+def _keep_proof(registry: Registry) -> None:
+    registry.keep_proof(registry.resolve("birds@1"), PROOF)
 
 
 OPERATIONS: dict[str, Callable[[Registry], None]] = {

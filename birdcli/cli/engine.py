@@ -1,0 +1,98 @@
+"""The engine of one run: chosen before it, loaded when it is needed, remembered after it."""
+
+from __future__ import annotations
+
+import json
+from typing import IO, TYPE_CHECKING
+
+from birdcli.cli.installing import keep, print_line
+from birdcli.hashing import sha256_of_bytes
+from birdcli.models.engines import EngineName, this_machine
+from birdcli.models.precision import Precision
+from birdcli.models.variants import plan_variants
+
+if TYPE_CHECKING:
+    from birdcli.labels import LabelSet
+    from birdcli.model_version import ModelVersion
+    from birdcli.models.load import LoadedModel
+    from birdcli.ports import Classifier
+    from birdcli.registry import Registry
+
+
+class RunEngine:
+    """What runs a verified version.
+
+    Attributes:
+        loaded: The model, once it is loaded; None while no picture needed it.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        version: ModelVersion,
+        labels: LabelSet,
+        *,
+        engine: EngineName | None,
+        precision: Precision,
+        threads: int,
+        people: IO[str],
+    ) -> None:
+        """Chooses; nothing is imported yet.
+
+        Raises:
+            UsageError: ``usage.bad_flag`` for what the version cannot have.
+            ModelError: ``model.runtime_missing``.
+        """
+        self.loaded: LoadedModel | None = None
+        self._registry = registry
+        self._version = version
+        self._labels = labels
+        self._machine = this_machine()
+        self._plan = plan_variants(version, self._machine, engine=engine, precision=precision)
+        self._engine = engine
+        self._precision = precision
+        self._threads = threads
+        self._people = people
+
+    @property
+    def backend(self) -> str:
+        """Engine and precision that answer, or would."""
+        variant = self._plan[0] if self.loaded is None else self.loaded.variant
+        return variant.backend
+
+    def fingerprint(self, *, top_k: int) -> str:
+        """Returns a digest of everything that decides an answer besides the picture.
+
+        Whatever `auto` chooses is held against the same golden outputs: its answers count as equal.
+        """
+        parts = [self._version.digest, self._engine or "auto", self._precision, top_k]
+        return sha256_of_bytes(json.dumps(parts).encode())
+
+    def load(self) -> Classifier:
+        """Loads the model and holds it against its golden outputs; called once, in a thread.
+
+        Raises:
+            ModelError: See `ModelLoader.load`.
+        """
+        from birdcli.models.load import ModelLoader
+
+        loader = ModelLoader(
+            self._registry.version_folder(self._version),
+            self._version,
+            self._labels,
+            self._machine,
+            threads=self._threads,
+            warn=lambda text: print_line(self._people, f"birdcli: warning: {text}"),
+        )
+        self.loaded = loader.load(self._plan)
+        return self.loaded.classifier
+
+    def keep(self) -> None:
+        """Stores what had to be prepared, so that the next start need not; for the end of a run."""
+        from birdcli.models.load import make_evidence
+
+        if self.loaded is not None and self.loaded.made:
+            # A precision that was asked for is no proof that a faster one fails.
+            free = self._precision is Precision.AUTO
+            evidence = make_evidence(self._machine, self.loaded) if free else None
+            keep(self._registry, self._version, evidence, self.loaded.made, self._people)
