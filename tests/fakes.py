@@ -108,6 +108,7 @@ class FakeClassifier:
 
     backend = "fake/float32"
     class_count = 4
+    streams = 1
 
     def __init__(self) -> None:
         self.batches: list[int] = []

@@ -60,10 +60,12 @@ def verify_version_files(version: ModelVersion, folder: Path, registry: Path) ->
 def _is_on_its_way(path: Path, folder: Path) -> bool:
     """Tells whether a file is a prepared graph that another process writes at this moment.
 
-    Or one that it did not come to list. Nobody reads prepared graphs that are not listed, whereas
-    engines read whatever they find beside a model.
+    Or one that it did not come to list, or one that it has just renamed or taken away. Nobody reads
+    prepared graphs that are not listed, whereas engines read whatever they find beside a model.
     """
-    return path.parent == folder / PREPARED_FOLDER and not path.is_symlink() and path.is_file()
+    if path.parent != folder / PREPARED_FOLDER or path.is_symlink():
+        return False
+    return path.is_file() or not path.exists()
 
 
 def expected_digests(version: ModelVersion) -> dict[str, str]:

@@ -43,8 +43,13 @@ def store_prepared(
         if not target.parent.is_dir():
             target.parent.mkdir()
             sync_folder(folder)
-        with atomic_writer(target) as out:
-            out.write(data)
+        try:
+            with atomic_writer(target) as out:
+                out.write(data)
+        except OSError:
+            for entry in added:  # a disk that is full needs the room
+                (folder / entry.path).unlink()
+            raise
         added.append(FileEntry(path=path, bytes=len(data), sha256=sha256_of_bytes(data)))
     return tuple(added)
 
@@ -55,4 +60,5 @@ def sweep_prepared(folder: Path, version: ModelVersion) -> None:
     with suppress(OSError):
         for path in (folder / PREPARED_FOLDER).iterdir():
             if path not in listed:
-                path.unlink()
+                with suppress(OSError):
+                    path.unlink()

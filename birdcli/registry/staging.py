@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import filelock
 
+from birdcli.registry.prepared_files import sweep_prepared
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
@@ -123,6 +125,8 @@ def sweep(registry: Path, manifest: Manifest) -> None:
     for path in staged:
         with suppress(OSError):
             _sweep_staging(path)
+    for version in manifest.versions:
+        sweep_prepared(models / version.name / version.version / version.folder, version)
 
 
 def remove_tree(path: Path) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from birdcli.errors import ErrorCode, ModelError
+from birdcli.registry.integrity import expected_digests
 from scripts.registry_proof.fault_hook import Fault
 from scripts.registry_proof.placeholder import install, open_registry
 
@@ -72,27 +73,28 @@ def read_state(home: Path) -> State:
             registry.verify_files(version)
     aliases = {alias: registry.alias_target(alias) for alias in manifest.aliases}
     return (
-        sorted((v.id, v.digest, len(v.evidence)) for v in manifest.versions if v.installed),
+        sorted(
+            (v.id, v.digest, v.derived_digest, len(v.evidence))
+            for v in manifest.versions
+            if v.installed
+        ),
         sorted(aliases.items()),
         [(entry.action, entry.model, entry.alias) for entry in registry.history()],
     )
 
 
 def find_litter(home: Path) -> list[str]:
-    """Returns what lies in a registry and belongs to nothing."""
+    """Returns what lies in a registry and belongs to nothing, also in the folders of versions."""
     registry = open_registry(home)
-    installed = {
-        registry.version_folder(version): version
-        for version in registry.load().versions
-        if version.installed
-    }
     known = {registry.folder / name for name in ("manifest.json", "history.jsonl", "lock")}
+    for version in registry.load().versions:
+        if version.installed:
+            folder = registry.version_folder(version)
+            known.update(folder / name for name in expected_digests(version))
     return [
         str(path.relative_to(home))
         for path in registry.folder.rglob("*")
-        if path.is_file()
-        and path not in known
-        and not any(path.is_relative_to(folder) for folder in installed)
+        if path.is_file() and path not in known
     ]
 
 

@@ -81,7 +81,7 @@ def run_full(*, every: int) -> tuple[int, list[str]] | None:
                 if done and after == before:
                     problems.append(f"{name}, {free_pages} pages free: failed without a word")
                 (folder / "ballast").unlink()
-                OPERATIONS["add evidence"](open_registry(home))
+                OPERATIONS["keep proof"](open_registry(home))
                 problems += [f"{name}, left behind: {path}" for path in find_litter(home)]
                 shutil.rmtree(home)
                 if done:

@@ -20,13 +20,16 @@ from scripts.registry_proof.fault_hook import Fault, FaultHook
 from scripts.registry_proof.placeholder import EVIDENCE, WHO, install, open_registry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from birdcli.registry import Registry
 
 
 def prepare(home: Path) -> None:
-    """Fills a home: birds@1 and @2 have been in production, @3 never, `canary` is @1."""
+    """Fills a home: birds@1 and @2 have been in production, @3 never, `canary` is @1.
+
+    birds@1 has as many prepared graphs as there may be.
+    """
     registry = open_registry(home)
     for version in ("1", "2", "3"):
         install(registry, "birds", version, weights=version.encode())
@@ -34,6 +37,7 @@ def prepare(home: Path) -> None:
         registry.promote(
             registry.resolve(f"birds@{version}"), EVIDENCE, alias=alias, note="", who=WHO
         )
+    registry.keep_proof(registry.resolve("birds@1"), None, _graphs(range(7)), who=WHO)
 
 
 def _add(registry: Registry) -> None:
@@ -68,7 +72,16 @@ PROOF = msgspec.structs.replace(EVIDENCE, host="another kind of host")
 
 
 def _keep_proof(registry: Registry) -> None:
-    registry.keep_proof(registry.resolve("birds@1"), PROOF)
+    registry.keep_proof(registry.resolve("birds@1"), PROOF, {}, who=WHO)
+
+
+def _graphs(numbers: Iterable[int]) -> dict[str, bytes]:
+    return {f"prepared/graph-{number}.pb": f"graph {number}".encode() for number in numbers}
+
+
+def _prepare_graphs(registry: Registry) -> None:
+    """One that is there already, and two more than there is room for."""
+    registry.keep_proof(registry.resolve("birds@1"), PROOF, _graphs(range(6, 9)), who=WHO)
 
 
 OPERATIONS: dict[str, Callable[[Registry], None]] = {
@@ -79,7 +92,8 @@ OPERATIONS: dict[str, Callable[[Registry], None]] = {
     "remove": _remove,
     "remove alias": _remove_alias,
     "prune": _prune,
-    "add evidence": _add_evidence,
+    "keep proof": _keep_proof,
+    "prepare": _prepare_graphs,
 }
 
 

@@ -16,7 +16,7 @@ from birdcli.cli.installing import install_tools
 from birdcli.errors import ErrorCode, ModelError, OutputError
 from birdcli.hashing import sha256_of_bytes
 from birdcli.model_version import LabelsSpec, Scale
-from birdcli.models.bundle import ENTRY_FILE, export_version, import_version
+from birdcli.models.bundle import ENTRY_FILE, Imported, export_version, import_version
 from birdcli.models.claims import Claims
 from birdcli.models.install import Draft, SourceOverrides, add
 from birdcli.registry import Registry, load_builtin_manifest
@@ -67,8 +67,12 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "tiny.tar.gz"
 
 
+def importing(home: Path, archive: Path, warn: Callable[[str], None] = print) -> Imported:
+    return import_version(registry_at(home), archive, sha256=None, who="me", threads=1, warn=warn)
+
+
 def imported(home: Path, archive: Path) -> ModelVersion:
-    return import_version(registry_at(home), archive, sha256=None, who="me", threads=1).version
+    return importing(home, archive).version
 
 
 def unpack(archive: Path) -> tuple[Any, Files]:
@@ -220,7 +224,7 @@ def test_a_version_that_is_there_already_is_left_as_it_is(exported: Path, tmp_pa
     forged = worked_on(
         exported, tmp_path / "x.tar.gz", lambda files, entry: files.update({"golden.npz": b"x"})
     )
-    again = import_version(registry_at(tmp_path), forged, sha256=None, who="me", threads=1)
+    again = importing(tmp_path, forged)
     assert (again.unchanged, again.version) == (True, first)
     assert len(registry_at(tmp_path).history()) == 1
 

@@ -82,8 +82,9 @@ def test_a_broken_registry_would_be_found(tmp_path: Path, mocker: MockerFixture)
 def test_a_change_that_changes_nothing_proves_nothing(tmp_path: Path) -> None:
     change = next(c for c in placeholder_changes(tmp_path) if c.name == "remove alias")
     open_registry(change.home).remove_alias("canary", note="", who="me")
-    nothing = dataclasses.replace(change, arguments=("add evidence",))
-    open_registry(change.home).add_evidence(open_registry(change.home).resolve("birds@1"), PROOF)
+    nothing = dataclasses.replace(change, arguments=("keep proof",))
+    registry = open_registry(change.home)
+    registry.keep_proof(registry.resolve("birds@1"), PROOF, {}, who="me")
     with pytest.raises(RuntimeError, match="changes nothing"):
         faults.strike_all(nothing, Fault.KILL)
 
@@ -97,7 +98,7 @@ def test_litter_would_be_found(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("fault", list(Fault))
 def test_a_strike_beyond_the_last_step_is_reported(tmp_path: Path, fault: Fault) -> None:
-    change = next(c for c in placeholder_changes(tmp_path) if c.name == "add evidence")
+    change = next(c for c in placeholder_changes(tmp_path) if c.name == "keep proof")
     before, after = faults.read_state(change.home), faults.state_after(change)
     point = faults.strike(change, 10_000, fault, before, after)
     assert point.survived

@@ -65,6 +65,17 @@ class RegistryMachine(RuleBasedStateMachine):
         self.promoted[alias, model] = self.installed[model]
         self.changes += 1
 
+    @rule(version=VERSIONS, graphs=st.sets(st.sampled_from("abcdefghij"), max_size=4))
+    def prepare(self, version: str, graphs: set[str]) -> None:
+        model = f"birds@{version}"
+        if model not in self.installed:
+            return
+        known = {entry.path for entry in self.registry.resolve(model).prepared}
+        made = {f"prepared/{name}": name.encode() for name in sorted(graphs)}
+        after = self.registry.keep_proof(self.registry.resolve(model), None, made, who="me")
+        assert made.keys() <= {entry.path for entry in after.prepared}
+        self.changes += bool(made.keys() - known)
+
     @rule(alias=ALIASES)
     def roll_back(self, alias: str) -> None:
         targets = self.targets.get(alias, [])

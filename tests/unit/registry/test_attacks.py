@@ -106,7 +106,7 @@ def test_a_proof_counts_for_the_bytes_that_were_proven_only(
         if change == "promote":
             registry.promote(proven, EVIDENCE, alias="production", note="", who="me")
         else:
-            registry.add_evidence(proven, EVIDENCE)
+            registry.keep_proof(proven, EVIDENCE, {}, who="me")
     assert "replaced" in caught.value.message
 
 
@@ -163,5 +163,5 @@ def test_what_nobody_could_read_is_never_written(registry: Registry) -> None:
     before = (registry.folder / "manifest.json").read_bytes()
     nonsense = msgspec.structs.replace(EVIDENCE, deviation=float("nan"))
     with refused(ErrorCode.MODEL_MANIFEST_INVALID):
-        registry.add_evidence(registry.resolve("birds@1"), nonsense)
+        registry.keep_proof(registry.resolve("birds@1"), nonsense, {}, who="me")
     assert (registry.folder / "manifest.json").read_bytes() == before

@@ -142,9 +142,9 @@ def test_a_shipped_version_with_another_label_map_is_refused(registry: Registry)
 def test_a_proof_is_withdrawn_for_one_kind_of_host(registry: Registry) -> None:
     other = msgspec.structs.replace(EVIDENCE, host="aarch64")
     for evidence in (EVIDENCE, other):
-        registry.add_evidence(registry.resolve("birds@1"), evidence)
-    registry.withdraw_evidence("birds@1", host=EVIDENCE.host, libraries=EVIDENCE.libraries)
-    registry.withdraw_evidence("birds@404", host=EVIDENCE.host, libraries={})
+        registry.keep_proof(registry.resolve("birds@1"), evidence, {}, who="me")
+    registry.withdraw_evidence("birds@1", host=EVIDENCE.host, installed=EVIDENCE.libraries)
+    registry.withdraw_evidence("birds@404", host=EVIDENCE.host, installed={})
     assert registry.resolve("birds@1").evidence == (other,)
 
 

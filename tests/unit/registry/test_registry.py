@@ -220,7 +220,7 @@ def test_an_alias_cannot_be_the_name_of_a_model(tmp_path: Path, alias: str) -> N
 def test_evidence_is_kept(tmp_path: Path) -> None:
     registry = make_registry(tmp_path)
     install(registry)
-    registry.add_evidence(registry.resolve("birds@1"), EVIDENCE)
+    registry.keep_proof(registry.resolve("birds@1"), EVIDENCE, {}, who="me")
     assert registry.resolve("birds@1").evidence == (EVIDENCE,)
 
 
@@ -273,7 +273,7 @@ def test_a_lock_that_is_held_too_long_is_an_error(tmp_path: Path) -> None:
     install(holder)
     waiting = Registry(tmp_path, Manifest(), lock_timeout_s=0.05)
     with holder._locked(), refused(ErrorCode.MODEL_LOCKED):
-        waiting.add_evidence(waiting.resolve("birds@1"), EVIDENCE)
+        waiting.keep_proof(waiting.resolve("birds@1"), EVIDENCE, {}, who="me")
 
 
 def _install_many(home: str, worker: int) -> None:
