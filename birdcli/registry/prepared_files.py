@@ -35,7 +35,7 @@ def store_prepared(
     Raises:
         OSError: A file cannot be written.
     """
-    added = []
+    added: list[FileEntry] = []
     for path, data in files.items():
         if path in known:
             continue

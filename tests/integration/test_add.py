@@ -27,10 +27,11 @@ from birdcli.model_version import (
 )
 from birdcli.models.claims import Claims
 from birdcli.models.install import Draft, SourceOverrides, add, install
-from birdcli.models.load import load_classifier, load_labels, model_decoder
+from birdcli.models.load import load_labels, model_decoder
 from birdcli.models.precision import Precision
 from birdcli.registry import Registry, load_builtin_manifest
 from tests.hub_server import HubServer
+from tests.loading import fastest_backend, load
 from tests.real_photos import labelled_originals
 from tests.tiny_model import (
     LABELS_CSV,
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.xdist_group("tensorflow")]
 UNIT = Claims(scale=Scale.UNIT)
+FASTEST = fastest_backend()
 
 
 @pytest.fixture(scope="module")
@@ -99,13 +101,13 @@ def refused(home: Path, source: str | Path, labels: str | Path, claims: Claims =
 @pytest.mark.parametrize(
     ("source", "claims", "found", "backend", "output"),
     [
-        ("hub", Claims(), ModelFormat.TF1_HUB, "tensorflow/float32", OutputKind.PROBABILITIES),
-        ("saved", UNIT, ModelFormat.SAVED_MODEL, "tensorflow/float32", OutputKind.PROBABILITIES),
+        ("hub", Claims(), ModelFormat.TF1_HUB, FASTEST, OutputKind.PROBABILITIES),
+        ("saved", UNIT, ModelFormat.SAVED_MODEL, FASTEST, OutputKind.PROBABILITIES),
         (
             "frozen.pb",
             UNIT,
             ModelFormat.FROZEN_GRAPH,
-            "tensorflow/float32",
+            FASTEST,
             OutputKind.PROBABILITIES,
         ),
         (
@@ -132,15 +134,13 @@ def test_every_format_becomes_a_version_that_proves_itself(
     assert (version.input.height, version.input.width) == (SIZE, SIZE)
     registry = registry_at(tmp_path)
     assert registry.resolve("tiny@1") == version
-    evidence = prove(registry, version)
+    again, evidence = prove(registry, version, io.StringIO())
+    assert again.prepared == version.prepared
     assert evidence.backend == backend
-    assert evidence.deviation < 1e-3
-    folder = registry.version_folder(version)
-    labels = load_labels(folder, version)
-    reference, _ = load_classifier(
-        folder, version, labels, precision=Precision.REFERENCE, threads=1
-    )
-    assert reference.backend == f"{backend.partition('/')[0]}/reference"
+    assert evidence.deviation < (0.21 if backend.endswith("bfloat16") else 1e-3)
+    reference = load(registry, version, precision=Precision.REFERENCE)
+    engine = "litert" if found is ModelFormat.TFLITE else "tensorflow"
+    assert reference.classifier.backend == f"{engine}/reference"
 
 
 def test_what_the_scores_of_a_model_are_is_told(models: Path, tmp_path: Path) -> None:
@@ -298,16 +298,17 @@ def test_a_built_in_model_with_red_and_blue_swapped_is_refused(
     """It has the right format, size, classes and labels: only the shipped outputs can tell."""
     import tensorflow as tf
 
-    from birdcli.backends.tensorflow import freeze
+    from birdcli.backends.freeze import freeze
     from birdcli.models.archive import unpack_archive
-    from birdcli.models.load import graph_spec
+    from birdcli.models.prepared import graph_spec
 
     declared = load_builtin_manifest().version("aiy-birds-v1@1")
     assert declared is not None
     original = test_data / "models" / "aiy-birds-v1" / "aiy_birds_V1_1.tar.gz"
     unpack_archive(original, tmp_path / "original")
+    data = freeze(tmp_path / "original", graph_spec(declared), fold=False).data
     graph_def = tf.compat.v1.GraphDef()
-    graph_def.ParseFromString(freeze(tmp_path / "original", graph_spec(declared)))
+    graph_def.ParseFromString(data)
     v1 = tf.compat.v1
     with tf.Graph().as_default() as graph:
         images = v1.placeholder(tf.float32, [None, 224, 224, 3], name="pictures")
@@ -348,7 +349,7 @@ def test_the_published_tflite_file_names_the_labelled_originals(
     )
     folder = registry.version_folder(version)
     labels = load_labels(folder, version)
-    classifier, _ = load_classifier(folder, version, labels, precision=Precision.AUTO, threads=2)
+    classifier = load(registry, version).classifier
     decode = model_decoder(version)
     first = among_three = 0
     for path, label in labelled_originals(test_data):

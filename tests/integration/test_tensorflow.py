@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from birdcli.backends import tensorflow as backend
+from birdcli.backends.freeze import freeze
 from birdcli.backends.tensorflow_runtime import configure_threads
 from birdcli.errors import ErrorCode, InferenceError, ModelError
 from birdcli.model_version import InputSpec, InputType, Layout, OutputKind, Scale
@@ -39,6 +40,18 @@ def spec(**changes: object) -> backend.GraphSpec:
     return backend.GraphSpec(**(fields | changes))  # type: ignore[arg-type]
 
 
+def load_data(data: bytes, *, classes: int = CLASSES) -> backend.TensorFlowClassifier:
+    return backend.load_frozen(
+        data, model="tiny@1", class_count=classes, backend="tensorflow/float32"
+    )
+
+
+def frozen_of(
+    folder: Path, graph: backend.GraphSpec | None = None, *, classes: int = CLASSES
+) -> backend.TensorFlowClassifier:
+    return load_data(freeze(folder, graph or spec(), fold=True).data, classes=classes)
+
+
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_tiny_model(tmp_path_factory.mktemp("tiny") / "model")
@@ -58,7 +71,7 @@ def refusal(code: ErrorCode, folder: Path, **changes: object) -> str:
 
 def test_the_frozen_graph_answers_as_the_untouched_model(tiny: Path, pixels: np.ndarray) -> None:
     reference = backend.load_reference(tiny, spec())
-    frozen = backend.load_frozen(backend.freeze(tiny, spec()), spec(), CLASSES)
+    frozen = frozen_of(tiny)
     assert (reference.class_count, frozen.class_count) == (CLASSES, CLASSES)
     assert (reference.backend, frozen.backend) == ("tensorflow/reference", "tensorflow/float32")
     scores = frozen.classify(pixels)
@@ -69,7 +82,7 @@ def test_the_frozen_graph_answers_as_the_untouched_model(tiny: Path, pixels: np.
 
 
 def test_a_batch_answers_as_its_images_alone(tiny: Path, pixels: np.ndarray) -> None:
-    frozen = backend.load_frozen(backend.freeze(tiny, spec()), spec(), CLASSES)
+    frozen = frozen_of(tiny)
     alone = np.concatenate([frozen.classify(pixels[i : i + 1]) for i in range(5)])
     np.testing.assert_allclose(frozen.classify(pixels), alone, atol=1e-5)
 
@@ -97,11 +110,12 @@ def test_levels_are_scaled_as_the_manifest_says(
     levels = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1).repeat(3, axis=-1)
     wanted = formula(np.arange(256))  # type: ignore[operator]
     graph = spec(input=InputSpec(height=16, width=16, scale=scale))
-    for classifier in (
-        backend.load_reference(tmp_path, graph),
-        backend.load_frozen(backend.freeze(tmp_path, graph), graph, 256),
-    ):
-        np.testing.assert_array_equal(classifier.classify(levels)[0], wanted)
+    reference = backend.load_reference(tmp_path, graph)
+    np.testing.assert_array_equal(reference.classify(levels)[0], wanted)
+    # TensorFlow multiplies by 1/255 instead, which is one unit in the last place off.
+    prepared = frozen_of(tmp_path, graph, classes=256)
+    largest = 2**-23 if scale is Scale.SYMMETRIC else 0.0  # of the division, before 1 is taken away
+    np.testing.assert_allclose(prepared.classify(levels)[0], wanted, rtol=2**-23, atol=largest)
 
 
 def test_logits_become_probabilities(tmp_path: Path, pixels: np.ndarray) -> None:
@@ -110,7 +124,7 @@ def test_logits_become_probabilities(tmp_path: Path, pixels: np.ndarray) -> None
     assert detect_output(raw, model="m", eight_bit=False) is OutputKind.LOGITS
     graph = spec(output=OutputKind.LOGITS)
     reference = backend.load_reference(folder, graph).classify(pixels)
-    frozen = backend.load_frozen(backend.freeze(folder, graph), graph, CLASSES).classify(pixels)
+    frozen = frozen_of(folder, graph).classify(pixels)
     assert detect_output(reference, model="m", eight_bit=False) is OutputKind.PROBABILITIES
     np.testing.assert_allclose(frozen, reference, atol=1e-5)
 
@@ -130,14 +144,14 @@ def test_a_prepared_graph_is_held_against_the_list_too() -> None:
         tf.compat.v1.placeholder(tf.float32, [None, 2, 2, 3], name="images")
         tf.identity(tf.io.read_file("/etc/hostname"), name="scores")
     with pytest.raises(ModelError) as caught:
-        backend.load_frozen(graph.as_graph_def().SerializeToString(), spec(), 1)
+        load_data(graph.as_graph_def().SerializeToString(), classes=1)
     assert caught.value.code is ErrorCode.MODEL_UNSAFE_OP
 
 
 @pytest.mark.parametrize("data", [b"\xff\xff\xff", b""])
 def test_a_broken_prepared_graph_is_refused(data: bytes) -> None:
     with pytest.raises(ModelError) as caught:
-        backend.load_frozen(data, spec(), 1)
+        load_data(data, classes=1)
     assert caught.value.code is ErrorCode.MODEL_LOAD_FAILED
 
 
@@ -169,7 +183,7 @@ def test_missing_variables_are_a_load_failure(tmp_path: Path) -> None:
 
 
 def test_a_batch_of_another_size_is_an_inference_failure(tiny: Path) -> None:
-    frozen = backend.load_frozen(backend.freeze(tiny, spec()), spec(), CLASSES)
+    frozen = frozen_of(tiny)
     with pytest.raises(InferenceError) as caught:
         frozen.classify(np.zeros((1, SIZE + 1, SIZE, 3), np.uint8))
     assert caught.value.code is ErrorCode.INFERENCE_FAILED
@@ -253,7 +267,7 @@ def test_every_kind_of_input_gives_the_same_scores(
     options, fed = KINDS[kind]
     folder = save_variant(tmp_path / "model", **options)  # type: ignore[arg-type]
     graph = spec(input=msgspec.structs.replace(fed, height=SIZE, width=SIZE))
-    frozen = backend.load_frozen(backend.freeze(folder, graph), graph, CLASSES)
+    frozen = frozen_of(folder, graph)
     np.testing.assert_allclose(frozen.classify(pixels), exact, atol=1e-5)
     reference = backend.load_reference(folder, graph)
     np.testing.assert_allclose(reference.classify(pixels), exact, atol=1e-5)
@@ -262,7 +276,7 @@ def test_every_kind_of_input_gives_the_same_scores(
 def test_pictures_need_not_be_square(tmp_path: Path) -> None:
     folder = save_variant(tmp_path / "model", shape=(None, SIZE, 2 * SIZE, 3))
     graph = spec(input=InputSpec(height=SIZE, width=2 * SIZE))
-    frozen = backend.load_frozen(backend.freeze(folder, graph), graph, CLASSES)
+    frozen = frozen_of(folder, graph)
     assert frozen.classify(np.zeros((2, SIZE, 2 * SIZE, 3), np.uint8)).shape == (2, CLASSES)
 
 
@@ -296,7 +310,7 @@ def test_a_frozen_graph_is_read_and_answers_as_the_original(
     reference = backend.load_reference(tmp_path, frozen_spec())
     np.testing.assert_allclose(reference.classify(pixels), exact, atol=1e-5)
     graph = frozen_spec()
-    frozen = backend.load_frozen(backend.freeze(tmp_path, graph), graph, CLASSES)
+    frozen = frozen_of(tmp_path, graph)
     np.testing.assert_allclose(frozen.classify(pixels), exact, atol=1e-5)
 
 

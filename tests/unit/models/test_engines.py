@@ -1,51 +1,117 @@
-"""Each format has its engine, and each precision its name."""
+"""What a machine could run models with, and which proofs count on it."""
 
 from __future__ import annotations
 
+import sys
+
+import msgspec
 import pytest
 
-from birdcli.errors import ErrorCode, UsageError
-from birdcli.model_version import InputSpec, InputType, LabelsSpec, ModelFormat, ModelVersion
-from birdcli.models.engines import choose_engine
-from birdcli.models.precision import Precision
+from birdcli.model_version import Evidence, ModelFormat
+from birdcli.models.engines import EngineName, Machine, engines_for, install_hint, this_machine
+from tests.unit.test_manifest import a_version
 
-TFLITE, SAVED = ModelFormat.TFLITE, ModelFormat.SAVED_MODEL
-FLOAT32, UINT8 = InputType.FLOAT32, InputType.UINT8
+OPENVINO, TENSORFLOW, LITERT = EngineName.OPENVINO, EngineName.TENSORFLOW, EngineName.LITERT
+COMMON = {"numpy": "2.4", "pillow": "13.0"}
+PROOF = Evidence(
+    host="here", backend="b", libraries={"tensorflow": "2.21"}, deviation=0.0, at="2026"
+)
 
 
-def version(model_format: ModelFormat, dtype: InputType) -> ModelVersion:
-    return ModelVersion(
-        name="m",
-        version="1",
-        format=model_format,
-        labels=LabelsSpec(path="labels.csv"),
-        input=InputSpec(dtype=dtype),
-    )
+def machine(*installed: str, host: str = "x86_64:avx2") -> Machine:
+    return Machine(host=host, versions=COMMON | dict.fromkeys(installed, "1"))
 
 
 @pytest.mark.parametrize(
-    ("model_format", "dtype", "precision", "backend"),
+    ("installed", "found"),
     [
-        (SAVED, FLOAT32, Precision.AUTO, "tensorflow/float32"),
-        (SAVED, UINT8, Precision.FLOAT32, "tensorflow/float32"),
-        (ModelFormat.TF1_HUB, FLOAT32, Precision.REFERENCE, "tensorflow/reference"),
-        (TFLITE, UINT8, Precision.AUTO, "litert/uint8"),
-        (TFLITE, FLOAT32, Precision.AUTO, "litert/float32"),
-        (TFLITE, FLOAT32, Precision.FLOAT32, "litert/float32"),
-        (TFLITE, UINT8, Precision.REFERENCE, "litert/reference"),
+        ((), set()),
+        (("tensorflow",), {TENSORFLOW, LITERT}),
+        (("ai-edge-litert",), {LITERT}),
+        (("openvino",), {OPENVINO}),
+        (("openvino", "tensorflow", "ai-edge-litert"), {OPENVINO, TENSORFLOW, LITERT}),
     ],
 )
-def test_the_format_decides_the_engine(
-    model_format: ModelFormat, dtype: InputType, precision: Precision, backend: str
+def test_engines_are_found_by_their_distributions(
+    installed: tuple[str, ...], found: set[EngineName]
 ) -> None:
-    engine = choose_engine(version(model_format, dtype), precision)
-    assert engine.backend == backend
-    assert engine.reference is (precision is Precision.REFERENCE)
-    assert engine.batch_size > 0
+    assert {engine for engine in EngineName if machine(*installed).has(engine)} == found
 
 
-def test_a_file_of_whole_numbers_is_never_called_float32() -> None:
-    with pytest.raises(UsageError) as caught:
-        choose_engine(version(TFLITE, UINT8), Precision.FLOAT32)
-    assert caught.value.code is ErrorCode.USAGE_BAD_FLAG
-    assert "uint8" in caught.value.message
+@pytest.mark.parametrize("model_format", ModelFormat)
+@pytest.mark.parametrize(
+    ("installed", "graphs", "tflite"),
+    [
+        ((), False, False),
+        (("openvino",), True, False),
+        (("ai-edge-litert",), False, True),
+        (("tensorflow",), True, True),
+    ],
+)
+def test_a_format_runs_where_one_of_its_engines_is_installed(
+    model_format: ModelFormat, installed: tuple[str, ...], *, graphs: bool, tflite: bool
+) -> None:
+    expected = tflite if model_format is ModelFormat.TFLITE else graphs
+    assert machine(*installed).runs(model_format) is expected
+
+
+def test_every_format_has_an_engine_and_every_engine_a_hint_how_to_install_it() -> None:
+    used = {engine for model_format in ModelFormat for engine in engines_for(model_format)}
+    assert used == set(EngineName)
+    assert all(install_hint(engine).startswith("pip install") for engine in EngineName)
+
+
+def test_a_proof_names_the_library_that_answered_and_those_that_decode() -> None:
+    here = machine("openvino", "tensorflow", "ai-edge-litert")
+    assert here.libraries(OPENVINO) == {"openvino": "1", **COMMON}
+    assert here.libraries(TENSORFLOW) == {"tensorflow": "1", **COMMON}
+    assert here.libraries(LITERT) == {"ai-edge-litert": "1", **COMMON}
+    assert machine("tensorflow").libraries(LITERT) == {"tensorflow": "1", **COMMON}
+
+
+@pytest.mark.parametrize(
+    ("host", "versions", "proven"),
+    [
+        ("here", {"tensorflow": "2.21"}, True),
+        ("here", {"tensorflow": "2.21", "openvino": "2026"}, True),
+        ("elsewhere", {"tensorflow": "2.21"}, False),
+        ("here", {"tensorflow": "2.20"}, False),
+        ("here", {"openvino": "2026"}, False),
+    ],
+)
+def test_a_proof_counts_for_its_kind_of_host_and_its_libraries(
+    host: str, versions: dict[str, str], *, proven: bool
+) -> None:
+    version = a_version(evidence=(PROOF,))
+    assert Machine(host=host, versions=versions).proves(version) is proven
+    assert not Machine(host=host, versions=versions).proves(a_version())
+
+
+def test_a_proof_that_names_no_library_counts_for_its_host_alone() -> None:
+    version = a_version(evidence=(msgspec.structs.replace(PROOF, libraries={}),))
+    assert Machine(host="here", versions={}).proves(version)
+    assert not Machine(host="there", versions={}).proves(version)
+
+
+@pytest.mark.parametrize(
+    ("host", "found"),
+    [
+        ("x86_64:avx2,avx512_bf16,fma", True),
+        ("amd64:amx_bf16", True),
+        ("x86_64:avx2,avx512f", False),
+        ("x86_64", False),
+        ("aarch64:bf16", False),
+        ("", False),
+    ],
+)
+def test_bfloat16_is_told_by_the_processors_features(host: str, *, found: bool) -> None:
+    assert machine(host=host).bfloat16 is found
+
+
+def test_looking_at_this_machine_imports_no_engine() -> None:
+    heavy = {"tensorflow", "openvino", "ai_edge_litert", "numpy"}
+    before = heavy & sys.modules.keys()
+    here = this_machine()
+    assert heavy & sys.modules.keys() == before
+    assert here.versions["numpy"]
+    assert here.has(TENSORFLOW)
