@@ -216,7 +216,8 @@ class _Run:
             summary,
             model=self._version.id,
             backend=self._engine.backend,
-            start=None if self._engine.loaded is None else self._engine.loaded.start,
+            start=self._engine.start,
+            fallbacks=self._engine.fallbacks,
             stopped=bool(self._signal or broken),
         )
         if broken is not None:
