@@ -61,6 +61,7 @@ class LiteRtClassifier:
         self._result = interpreter.get_output_details()[0]
         self.backend = backend
         self.class_count = int(self._result["shape"][-1])
+        self.streams = 1
 
     def classify(self, pixels: RgbBatch) -> ScoreBatch:
         """Returns the scores of a batch.

@@ -59,6 +59,7 @@ class TensorFlowClassifier:
         self._one_at_a_time = one_at_a_time
         self.backend = backend
         self.class_count = class_count
+        self.streams = 1
 
     def classify(self, pixels: RgbBatch) -> ScoreBatch:
         """Returns the scores of a batch.
