@@ -43,6 +43,7 @@ class LinearClassifier:
 
     backend = "fake/float32"
     class_count = CLASSES
+    streams = 1
 
     def __init__(
         self, *, pixels: Change | None = None, scores: Change | None = None, classes: int = CLASSES
