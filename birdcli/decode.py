@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import codecs
 import importlib
 import io
 import struct
 import time
 import warnings
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Self, cast
+from typing import TYPE_CHECKING, cast
 
 from PIL import Image
 
@@ -90,13 +88,13 @@ _HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", 
 _UNSUPPORTED_WORDS = ("unsupported", "unknown pixel mode", "cannot handle", "not installed")
 
 
-class ThreadDecoder:
-    """A `Decoder` over threads; Pillow's codecs release the interpreter lock while they work."""
+class PillowDecoder:
+    """A `Decoder` in the caller's thread; Pillow's codecs release the interpreter lock."""
 
     def __init__(
         self, settings: DecodeSettings, clock: Callable[[], float] = time.perf_counter
     ) -> None:
-        """Starts no thread yet.
+        """Silences Pillow's warnings in this process.
 
         Args:
             settings: Size, recipe and limits of every picture.
@@ -109,30 +107,14 @@ class ThreadDecoder:
         ignore_library_warnings()
         self._settings = settings
         self._clock = clock
-        self._threads = ThreadPoolExecutor(settings.workers, thread_name_prefix="decode")
 
-    async def decode(self, data: bytes) -> DecodedPixels:
+    def decode(self, data: bytes) -> DecodedPixels:
         """Returns the pixels of one encoded file.
 
         Raises:
             DecodeError: The bytes are no picture that can be used; see `decode_image`.
         """
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(
-            self._threads, decode_image, data, self._settings, self._clock
-        )
-
-    def close(self) -> None:
-        """Drops what waits, then returns once what runs is done."""
-        self._threads.shutdown(wait=True, cancel_futures=True)
-
-    def __enter__(self) -> Self:
-        """Returns itself."""
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        """Closes the threads."""
-        self.close()
+        return decode_image(data, self._settings, self._clock)
 
 
 def ignore_library_warnings() -> None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import stat
 import time
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final
 
 from birdcli.errors import ErrorCode, SourceError
 from birdcli.hashing import sha256_of_bytes
@@ -19,7 +17,6 @@ if TYPE_CHECKING:
 
     from birdcli.items import ImageRef, Timings
 
-_READERS: Final = 4  # enough to keep a disk busy; a decoder is slower than any of them
 _MORE_BYTES: Final = 1_048_576
 
 # A file may turn into a FIFO between a look at it and opening it: never wait for a writer.
@@ -32,11 +29,11 @@ _KINDS: Final = (
 )
 
 
-class LocalFetcher:
-    """Reads files in threads of its own; implements `Fetcher` for inputs of kind FILE."""
+class LocalReader:
+    """Reads files of a bounded size; implements `FileReader`."""
 
     def __init__(self, *, max_bytes: int, clock: Callable[[], float] = time.perf_counter) -> None:
-        """Starts no thread yet.
+        """Opens nothing yet.
 
         Args:
             max_bytes: Largest file that is read.
@@ -44,25 +41,17 @@ class LocalFetcher:
         """
         self._max_bytes = max_bytes
         self._clock = clock
-        self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="birdcli-read")
 
-    async def fetch(
-        self, ref: ImageRef, timings: Timings, *, conditional: bool = True
-    ) -> FetchedImage:
+    def read(self, ref: ImageRef, timings: Timings) -> FetchedImage:
         """Returns the bytes of a file, with the queue and fetch stages marked.
 
         Args:
             ref: The input, of kind FILE.
             timings: Its timings, started and not yet marked.
-            conditional: Makes no difference: a file always gives its bytes.
 
         Raises:
             SourceError: See `read_file`.
         """
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._readers, self._fetch, ref, timings)
-
-    def _fetch(self, ref: ImageRef, timings: Timings) -> FetchedImage:
         timings = timings.mark(Stage.QUEUE, self._clock())
         try:
             data = read_file(local_path(ref.source), max_bytes=self._max_bytes)
@@ -72,18 +61,6 @@ class LocalFetcher:
         sha256 = sha256_of_bytes(data)
         timings = timings.mark(Stage.FETCH, self._clock())
         return FetchedImage(ref=ref, data=data, sha256=sha256, timings=timings)
-
-    def close(self) -> None:
-        """Drops what waits, without waiting for a disk that hangs."""
-        self._readers.shutdown(wait=False, cancel_futures=True)
-
-    def __enter__(self) -> Self:
-        """Returns itself."""
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        """Closes the threads."""
-        self.close()
 
 
 def read_file(path: str, *, max_bytes: int) -> bytes:

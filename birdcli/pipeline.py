@@ -5,35 +5,29 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Protocol
-
-import numpy as np
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from birdcli.batching import iter_batches
 from birdcli.channel import Channel
-from birdcli.classifier import top_k
-from birdcli.errors import InferenceError, ItemError
-from birdcli.items import (
-    CachedAnswer,
-    CacheState,
-    Classified,
-    DecodedImage,
-    ErrorInfo,
-    Failed,
-    ImageInfo,
-    Stage,
-    Timings,
-)
+from birdcli.errors import ItemError
+from birdcli.inference import Streams
+from birdcli.items import DecodedImage, Failed, FetchedImage, SourceKind, Stage, Timings
+from birdcli.prepare import Preparer, Unread, failed_input
 from birdcli.pump import Pump
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
 
     from birdcli.channel import Sender
-    from birdcli.items import FetchedImage, ImageRef, Outcome, ScoreBatch
+    from birdcli.inference import Engine
+    from birdcli.items import ImageRef, Outcome
     from birdcli.labels import LabelSet
-    from birdcli.ports import AnswerCache, Classifier, Decoder, Fetcher
+    from birdcli.ports import AnswerCache, Decoder, Fetcher, FileReader
     from birdcli.settings import BatchSettings, PipelineSettings
+
+T = TypeVar("T")
+
+_DISK_WAITERS: Final = 2  # further threads, as some of them wait for a disk
 
 
 class OutcomeSink(Protocol):
@@ -46,24 +40,6 @@ class OutcomeSink(Protocol):
             OutputError: They cannot be written; the run ends.
         """
         ...
-
-
-class Engine:
-    """A classifier that is loaded, once, when the first image needs it."""
-
-    def __init__(self, load: Callable[[], Classifier]) -> None:
-        """Keeps `load` for later; a run whose answers are all cached never calls it."""
-        self._load = load
-        # One thread: TensorFlow spreads a batch over the cores by itself.
-        self.executor = ThreadPoolExecutor(1, thread_name_prefix="birdcli-inference")
-        self._loading: asyncio.Future[Classifier] | None = None
-
-    def start(self) -> asyncio.Future[Classifier]:
-        """Begins to load, if nobody has, and returns the classifier to come."""
-        if self._loading is None:
-            loop = asyncio.get_running_loop()
-            self._loading = asyncio.ensure_future(loop.run_in_executor(self.executor, self._load))
-        return self._loading
 
 
 class _GivenUpError(Exception):
@@ -103,8 +79,8 @@ class Pipeline:
         self,
         *,
         fetcher: Fetcher,
+        reader: FileReader,
         decoder: Decoder,
-        decode_workers: int,
         engine: Engine,
         labels: LabelSet,
         model: str,
@@ -116,7 +92,6 @@ class Pipeline:
     ) -> None:
         """Wires the stages; nothing runs before `run`."""
         self._fetcher = fetcher
-        self._decoder = decoder
         self._engine = engine
         self._labels = labels
         self._model = model
@@ -125,13 +100,21 @@ class Pipeline:
         self._settings = settings
         self._batching = batching
         self._clock = clock
-        self._decode_tasks = 2 * decode_workers  # one decodes while the other is looked up
+        self._preparer = Preparer(
+            reader=reader,
+            decoder=decoder,
+            answers=answers,
+            model=model,
+            clock=clock,
+        )
+        workers = settings.decoding + _DISK_WAITERS
+        self._preparing = 2 * workers  # a free thread finds its next image without the loop
         self._window = asyncio.Semaphore(settings.window)
         self._budget = ByteBudget(settings.max_bytes)
         self._order: deque[int] = deque()
         self._fetching: set[asyncio.Task[None]] = set()
         self._giving_up = False
-        self._lookups = ThreadPoolExecutor(2, thread_name_prefix="birdcli-lookup")
+        self._workers = ThreadPoolExecutor(workers, thread_name_prefix="birdcli-prepare")
         self._writes = ThreadPoolExecutor(1, thread_name_prefix="birdcli-write")
 
     async def run(self, inputs: Iterator[ImageRef | Failed], *, stop: asyncio.Event) -> bool:
@@ -149,24 +132,27 @@ class Pipeline:
             UsageError: The list broke off; the inputs before that have their outcomes.
         """
         pump = Pump(inputs, ahead=256)
-        refs: Channel[tuple[ImageRef, Timings]] = Channel(self._settings.fetchers)
-        fetched: Channel[FetchedImage] = Channel(2 * self._decode_tasks)
+        refs: Channel[Unread] = Channel(self._settings.fetchers)
+        ready: Channel[Unread | FetchedImage] = Channel(2 * self._preparing)
         decoded: Channel[DecodedImage] = Channel(self._settings.decoded_ahead)
-        outcomes: Channel[Outcome] = Channel(1024)
+        outcomes: Channel[Sequence[Outcome]] = Channel(1024)
         try:
             async with asyncio.TaskGroup() as tasks:
-                stages = [self._take_inputs(pump, stop, refs.sender(), outcomes.sender())]
+                taking = self._take_inputs(
+                    pump, stop, refs.sender(), ready.sender(), outcomes.sender()
+                )
+                stages = [taking]
                 for _ in range(self._settings.fetchers):
-                    fetching = self._fetch(refs, fetched.sender(), outcomes.sender(), stop)
-                    stages.append(fetching)
-                for _ in range(self._decode_tasks):
-                    stages.append(self._decode(fetched, decoded.sender(), outcomes.sender()))
+                    stages.append(self._fetch(refs, ready.sender(), outcomes.sender(), stop))
+                for _ in range(self._preparing):
+                    stages.append(self._prepare(ready, decoded.sender(), outcomes.sender(), stop))
                 stages.append(self._classify(decoded, outcomes.sender()))
                 stages.append(self._write(outcomes))
                 for stage in stages:
                     tasks.create_task(stage)
         finally:
-            for executor in (self._engine.executor, self._lookups, self._writes):
+            self._engine.close()
+            for executor in (self._workers, self._writes):
                 executor.shutdown(wait=False, cancel_futures=True)
         if pump.error is not None:  # only now: the inputs before it have their records
             raise pump.error
@@ -182,50 +168,52 @@ class Pipeline:
         self,
         pump: Pump[ImageRef | Failed],
         stop: asyncio.Event,
-        refs: Sender[tuple[ImageRef, Timings]],
-        outcomes: Sender[Outcome],
+        refs: Sender[Unread],
+        ready: Sender[Unread | FetchedImage],
+        outcomes: Sender[Sequence[Outcome]],
     ) -> None:
-        async with refs, outcomes:
+        async with refs, ready, outcomes:
             async for item in pump.items(stop):
                 await self._window.acquire()
                 ref = item.ref if isinstance(item, Failed) else item
                 if self._settings.ordered:
                     self._order.append(ref.index)
                 if isinstance(item, Failed):
-                    await outcomes.send(item)
+                    await outcomes.send([item])
                 else:
-                    await refs.send((item, Timings(self._clock())))
+                    sender = ready if item.kind is SourceKind.FILE else refs
+                    await sender.send(Unread(item, Timings(self._clock())))
 
     async def _fetch(
         self,
-        refs: Channel[tuple[ImageRef, Timings]],
-        fetched: Sender[FetchedImage],
-        outcomes: Sender[Outcome],
+        refs: Channel[Unread],
+        ready: Sender[Unread | FetchedImage],
+        outcomes: Sender[Sequence[Outcome]],
         stop: asyncio.Event,
     ) -> None:
-        async with fetched, outcomes:
-            async for ref, timings in refs:
+        async with ready, outcomes:
+            async for unread in refs:
                 if stop.is_set():
                     continue
                 try:
-                    image = await self._fetch_one(ref, timings)
+                    image = await self._unless_given_up(
+                        self._fetcher.fetch(unread.ref, unread.timings)
+                    )
                 except _GivenUpError:
                     continue
                 except ItemError as err:
-                    if err.queued_until_s is not None:
-                        timings = timings.mark(Stage.QUEUE, err.queued_until_s)
-                    ended = self._ended(timings, Stage.FETCH)
-                    await outcomes.send(_failed(ref, err, ended))
+                    await outcomes.send([self._failed(unread, err)])
                     continue
                 await self._budget.acquire(len(image.data))
-                await fetched.send(image)
+                await ready.send(image)
 
-    async def _fetch_one(self, ref: ImageRef, timings: Timings) -> FetchedImage:
+    async def _unless_given_up(self, work: Awaitable[T]) -> T:
+        """Waits for what may take forever, such as a server or a disk."""
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - only ever runs in a task
         self._fetching.add(task)
         try:
-            return await self._fetcher.fetch(ref, timings)
+            return await work
         except asyncio.CancelledError:
             if self._giving_up and task.uncancel() == 0:
                 raise _GivenUpError from None
@@ -233,140 +221,90 @@ class Pipeline:
         finally:
             self._fetching.discard(task)
 
-    async def _decode(
+    async def _prepare(
         self,
-        fetched: Channel[FetchedImage],
+        ready: Channel[Unread | FetchedImage],
         decoded: Sender[DecodedImage],
-        outcomes: Sender[Outcome],
+        outcomes: Sender[Sequence[Outcome]],
+        stop: asyncio.Event,
     ) -> None:
+        loop = asyncio.get_running_loop()
         async with decoded, outcomes:
-            async for image in fetched:
-                size = len(image.data)
-                try:
-                    answer = await self._look_up(image)
-                    if answer is not None:
-                        await outcomes.send(self._cached(image, answer))
-                    else:
-                        await decoded.send(await self._decode_one(image))
-                except ItemError as err:
-                    ended = self._ended(image.timings, Stage.DECODE)
-                    await outcomes.send(_failed(image.ref, err, ended))
-                finally:
-                    self._budget.release(size)
+            async for item in ready:
+                if isinstance(item, Unread):
+                    if stop.is_set():
+                        continue
+                    work = loop.run_in_executor(self._workers, self._preparer.prepare, item)
+                    try:
+                        result = await self._unless_given_up(work)
+                    except _GivenUpError:
+                        continue
+                else:
+                    result = await self._prepare_fetched(item)
+                    self._budget.release(len(item.data))
+                if isinstance(result, DecodedImage):
+                    # Not before: a list of broken pictures needs no engine.
+                    self._engine.start()
+                    await decoded.send(result)
+                else:
+                    await outcomes.send([result])
 
-    async def _look_up(self, image: FetchedImage) -> CachedAnswer | None:
-        if self._answers is None:
-            return None
+    async def _prepare_fetched(self, image: FetchedImage) -> DecodedImage | Outcome:
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._lookups, self._answers.get, image.sha256)
+        if image.unchanged:
+            answer = await loop.run_in_executor(self._workers, self._preparer.cached_answer, image)
+            if answer is not None:
+                return answer
+            try:  # known by its validators, yet its answer has left the cache meanwhile
+                image = await self._fetcher.fetch(image.ref, image.timings, conditional=False)
+            except ItemError as err:
+                return self._failed(image, err)
+        return await loop.run_in_executor(self._workers, self._preparer.prepare, image)
 
-    async def _decode_one(self, image: FetchedImage) -> DecodedImage:
-        if image.unchanged:  # known by its validators, yet its answer has left the cache meanwhile
-            image = await self._fetcher.fetch(image.ref, image.timings, conditional=False)
-        result = await self._decoder.decode(image.data)
-        self._engine.start()  # not before: a list of broken pictures needs no engine
-        timings = image.timings.mark(Stage.DECODE_WAIT, result.started_s)
-        return DecodedImage(
-            ref=image.ref,
-            image=ImageInfo(
-                sha256=image.sha256,
-                bytes=len(image.data),
-                width=result.width,
-                height=result.height,
-                format=result.format,
-            ),
-            pixels=result.pixels,
-            timings=timings.mark(Stage.DECODE, result.ended_s),
-        )
+    async def _classify(
+        self, decoded: Channel[DecodedImage], outcomes: Sender[Sequence[Outcome]]
+    ) -> None:
+        streams: Streams | None = None
 
-    async def _classify(self, decoded: Channel[DecodedImage], outcomes: Sender[Outcome]) -> None:
-        loop = asyncio.get_running_loop()
-        async with outcomes:
-            async for batch in iter_batches(decoded, self._batching, clock=self._clock):
-                classifier = await self._engine.start()
-                # What came while the engine was loading belongs into its first batch.
-                batch.extend(decoded.take_waiting(self._batching.max_size - len(batch)))
-                for outcome in await loop.run_in_executor(
-                    self._engine.executor, self._classify_batch, classifier, batch
-                ):
-                    await outcomes.send(outcome)
+        async def classify(streams: Streams, batch: list[DecodedImage]) -> None:
+            await outcomes.send(await streams.classify(batch))
 
-    def _classify_batch(self, classifier: Classifier, batch: list[DecodedImage]) -> list[Outcome]:
-        started_s = self._clock()
         try:
-            scores = classifier.classify(np.stack([image.pixels for image in batch]))
-        except InferenceError as err:
-            if len(batch) > 1:  # one image must not cost the others their answers
-                return [
-                    outcome
-                    for image in batch
-                    for outcome in self._classify_batch(classifier, [image])
-                ]
-            timings = batch[0].timings.mark(Stage.BATCH_WAIT, started_s)
-            return [_failed(batch[0].ref, err, self._ended(timings, Stage.INFERENCE))]
-        ended_s = self._clock()
-        return [
-            self._answer(classifier, image, row, started_s, ended_s, len(batch))
-            for image, row in zip(batch, scores, strict=True)
-        ]
+            async with outcomes, asyncio.TaskGroup() as running:
+                async for batch in iter_batches(decoded, self._batching, clock=self._clock):
+                    if streams is None:
+                        streams = await self._open_streams()
+                    await streams.acquire()
+                    # What came while the engine was loading or busy belongs into this batch.
+                    batch.extend(decoded.take_waiting(self._batching.max_size - len(batch)))
+                    running.create_task(classify(streams, batch))
+        finally:
+            if streams is not None:
+                streams.close()
 
-    def _answer(
-        self,
-        classifier: Classifier,
-        image: DecodedImage,
-        scores: ScoreBatch,
-        started_s: float,
-        ended_s: float,
-        batch_size: int,
-    ) -> Outcome:
-        timings = image.timings.mark(Stage.BATCH_WAIT, started_s).mark(Stage.INFERENCE, ended_s)
-        try:
-            predictions = top_k(scores, self._labels, self._settings.top_k)
-        except InferenceError as err:
-            return _failed(image.ref, err, timings)
-        if self._answers is not None:
-            self._answers.put(
-                image.image.sha256,
-                CachedAnswer(
-                    image=image.image, predictions=predictions, backend=classifier.backend
-                ),
-            )
-        return Classified(
-            ref=image.ref,
-            image=image.image,
-            predictions=predictions,
+    async def _open_streams(self) -> Streams:
+        return Streams(
+            await self._engine.start(),
+            labels=self._labels,
+            top_k=self._settings.top_k,
             model=self._model,
-            backend=classifier.backend,
-            cache=CacheState.OFF if self._answers is None else CacheState.MISS,
-            batch_size=batch_size,
-            timings=timings,
+            answers=self._answers,
+            clock=self._clock,
         )
 
-    def _cached(self, image: FetchedImage, answer: CachedAnswer) -> Classified:
-        return Classified(
-            ref=image.ref,
-            image=answer.image,
-            predictions=answer.predictions,
-            model=self._model,
-            backend=answer.backend,
-            cache=CacheState.HIT,
-            batch_size=None,
-            timings=image.timings,
-        )
+    def _failed(self, item: Unread | FetchedImage, err: ItemError) -> Failed:
+        return failed_input(item.ref, item.timings, err, at=(Stage.FETCH, self._clock()))
 
-    def _ended(self, timings: Timings, stage: Stage) -> Timings:
-        return timings.mark(stage, self._clock())
-
-    async def _write(self, outcomes: Channel[Outcome]) -> None:
+    async def _write(self, outcomes: Channel[Sequence[Outcome]]) -> None:
         loop = asyncio.get_running_loop()
         waiting: dict[int, Outcome] = {}
         async for first in outcomes:
             ready: list[Outcome] = []
-            for outcome in (first, *outcomes.take_waiting(1024)):
+            for group in (first, *outcomes.take_waiting(1024)):
                 if self._settings.ordered:
-                    waiting[outcome.ref.index] = outcome
+                    waiting.update((outcome.ref.index, outcome) for outcome in group)
                 else:
-                    ready.append(outcome)
+                    ready.extend(group)
             while self._order and self._order[0] in waiting:
                 ready.append(waiting.pop(self._order.popleft()))
             if ready:
@@ -376,7 +314,3 @@ class Pipeline:
         if waiting:  # after a stop, what finished behind inputs that did not
             rest = [outcome for _, outcome in sorted(waiting.items())]
             await loop.run_in_executor(self._writes, self._sink.write, rest)
-
-
-def _failed(ref: ImageRef, error: ItemError, timings: Timings) -> Failed:
-    return Failed(ref=ref, error=ErrorInfo.from_error(error), timings=timings)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Fetcher(Protocol):
-    """Turns inputs into encoded bytes."""
+    """Turns URLs into encoded bytes."""
 
     async def fetch(
         self, ref: ImageRef, timings: Timings, *, conditional: bool = True
@@ -26,7 +26,7 @@ class Fetcher(Protocol):
         """Returns the bytes of one input, with the queue and fetch stages marked.
 
         Args:
-            ref: The input.
+            ref: The input, of kind URL.
             timings: Its timings, started and not yet marked.
             conditional: Whether a 304 without bytes is a welcome answer.
 
@@ -57,10 +57,26 @@ class DecodedPixels:
     ended_s: float
 
 
-class Decoder(Protocol):
-    """Turns encoded bytes into model-sized pixels, off the event loop."""
+class FileReader(Protocol):
+    """Reads local files; called in several threads at once."""
 
-    async def decode(self, data: bytes) -> DecodedPixels:
+    def read(self, ref: ImageRef, timings: Timings) -> FetchedImage:
+        """Returns the bytes of one file, with the queue and fetch stages marked.
+
+        Args:
+            ref: The input, of kind FILE.
+            timings: Its timings, started and not yet marked.
+
+        Raises:
+            SourceError: There is no such file, or it is none for us.
+        """
+        ...
+
+
+class Decoder(Protocol):
+    """Turns encoded bytes into model-sized pixels; called in several threads at once."""
+
+    def decode(self, data: bytes) -> DecodedPixels:
         """Returns the pixels.
 
         Raises:
@@ -84,14 +100,15 @@ class Classifier(Protocol):
 
     @property
     def streams(self) -> int:
-        """How many threads may call `classify` at once, at least 1."""
+        """How many threads may call `classify` at once, at least 1; 1 means never two at once."""
         ...
 
     def classify(self, pixels: RgbBatch) -> ScoreBatch:
         """Returns the scores of a batch.
 
         Args:
-            pixels: uint8 [N, H, W, 3] at the model's input size.
+            pixels: uint8 [N, H, W, 3] at the model's input size, C-contiguous. The caller
+                overwrites them afterwards: scores must not be a view of them.
 
         Returns:
             float32 [N, C] probabilities.

@@ -121,6 +121,7 @@ def print_summary(
     model: str,
     backend: str,
     start: ColdStart | None = None,
+    fallbacks: int = 0,
     stopped: bool = False,
 ) -> None:
     """Prints what a run did: up to four lines, and up to five more if inputs failed.
@@ -131,6 +132,7 @@ def print_summary(
         model: `name@version`.
         backend: Engine and precision.
         start: What it cost until the engine could answer; None if none was needed.
+        fallbacks: How many faster ways to compute failed their golden outputs.
         stopped: Whether the run was ended before its list.
     """
     lines = [_line("Stopped" if stopped else "Done", _done_parts(summary), console.width)]
@@ -139,6 +141,8 @@ def print_summary(
     if times := _time_parts(summary):
         lines.append(_line("p50/p95", times, console.width))
     engine = [f"{model} on {backend}"]
+    if fallbacks:
+        engine.append(f"{fallbacks} faster {'way' if fallbacks == 1 else 'ways'} not used")
     if summary.batch_sizes:
         engine.append(f"batches of {summary.mean_batch_size:.3g}")
     if summary.cache_hits:

@@ -78,20 +78,17 @@ class DecodeSettings:
         width: Pixels of the model's input.
         preprocessing: Name of the recipe, part of every cache key.
         max_pixels: Largest picture, width times height, checked before allocation.
-        workers: Pictures decoded at once.
     """
 
     height: int = 224
     width: int = 224
     preprocessing: str = "squash-antialias@1"
     max_pixels: int = 200_000_000
-    workers: int = 2
 
     def __post_init__(self) -> None:
         """Refuses impossible values."""
         _require(self.height >= 1 and self.width >= 1, "the model's input has no size")
         _require(self.max_pixels >= 1, "--max-pixels must be at least 1")
-        _require(1 <= self.workers <= 1024, "--threads must be 1 to 1024")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +118,7 @@ class PipelineSettings:
         window: Inputs between the list and the output at the most; it bounds the buffer that
             keeps the order, and with it memory.
         max_bytes: Encoded bytes between download and decoding at the most.
+        decoding: Processors that decode at once.
         decoded_ahead: Decoded pictures that wait for the engine at the most; while it loads, for
             seconds, on one core, the others decode.
         ordered: Whether records leave in input order.
@@ -130,6 +128,7 @@ class PipelineSettings:
     fetchers: int = 128
     window: int = 32_768
     max_bytes: int = 256_000_000
+    decoding: int = 2
     decoded_ahead: int = 16
     ordered: bool = True
     top_k: int = 3
@@ -138,6 +137,7 @@ class PipelineSettings:
         """Refuses impossible values."""
         _require(self.fetchers >= 1, "--concurrency must be at least 1")
         _require(self.window >= 1, "the window must hold an input")
+        _require(1 <= self.decoding <= 1024, "--threads must be 1 to 1024")
         _require(self.decoded_ahead >= 1, "a decoded picture must have a place")
         _require(self.top_k >= 1, "--top-k must be at least 1")
 

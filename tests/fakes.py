@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from birdcli.errors import DecodeError, ErrorCode, FetchError, InferenceError
+from birdcli.errors import DecodeError, ErrorCode, FetchError, InferenceError, SourceError
 from birdcli.items import (
     CachedAnswer,
     DecodedImage,
@@ -45,8 +45,8 @@ class FakeClock:
         return self.now_s
 
 
-def image_ref(index: int, source: str = "a.jpg") -> ImageRef:
-    return ImageRef(index=index, source=source, kind=SourceKind.FILE)
+def image_ref(index: int, source: str = "a.jpg", kind: SourceKind = SourceKind.FILE) -> ImageRef:
+    return ImageRef(index=index, source=source, kind=kind)
 
 
 def decoded_image(index: int, *, decoded_at_s: float = 1.0) -> DecodedImage:
@@ -81,6 +81,27 @@ class FakeFetcher:
         )
 
 
+class FakeReader:
+    """Gives the name of the file as its bytes; `404` in it is missing."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.clock = clock
+
+    def read(self, ref: ImageRef, timings: Timings) -> FetchedImage:
+        timings = timings.mark(Stage.QUEUE, self.clock())
+        if "404" in ref.source:
+            error = SourceError(ErrorCode.SOURCE_NOT_FOUND, "There is no such file")
+            error.queued_until_s = timings.marks[-1][1]
+            raise error
+        data = ref.source.encode()
+        return FetchedImage(
+            ref=ref,
+            data=data,
+            sha256=hashlib.sha256(data).hexdigest(),
+            timings=timings.mark(Stage.FETCH, self.clock()),
+        )
+
+
 class FakeDecoder:
     """Makes every pixel the first byte of the data; `text` in it is no picture."""
 
@@ -88,7 +109,7 @@ class FakeDecoder:
         self.clock = clock
         self.decoded = 0
 
-    async def decode(self, data: bytes) -> DecodedPixels:
+    def decode(self, data: bytes) -> DecodedPixels:
         self.decoded += 1
         if b"text" in data:
             raise DecodeError(ErrorCode.DECODE_NOT_AN_IMAGE, "text is no picture")
@@ -110,7 +131,8 @@ class FakeClassifier:
     class_count = 4
     streams = 1
 
-    def __init__(self) -> None:
+    def __init__(self, *, streams: int = 1) -> None:
+        self.streams = streams
         self.batches: list[int] = []
         self.images = 0
 

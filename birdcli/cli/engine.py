@@ -13,6 +13,7 @@ from birdcli.models.variants import plan_variants
 
 if TYPE_CHECKING:
     from birdcli.labels import LabelSet
+    from birdcli.metrics import ColdStart
     from birdcli.model_version import ModelVersion
     from birdcli.models.load import LoadedModel
     from birdcli.ports import Classifier
@@ -59,6 +60,16 @@ class RunEngine:
         """Engine and precision that answer, or would."""
         variant = self._plan[0] if self.loaded is None else self.loaded.variant
         return variant.backend
+
+    @property
+    def start(self) -> ColdStart | None:
+        """Where the time went until the model could answer; None while nothing needed it."""
+        return None if self.loaded is None else self.loaded.start
+
+    @property
+    def fallbacks(self) -> int:
+        """How many faster ways to compute failed their golden outputs."""
+        return 0 if self.loaded is None else len(self.loaded.rejected)
 
     def fingerprint(self, *, top_k: int) -> str:
         """Returns a digest of everything that decides an answer besides the picture.

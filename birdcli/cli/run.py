@@ -25,7 +25,6 @@ from birdcli.cli.installing import print_line
 from birdcli.cli.run_id import new_run_id
 from birdcli.errors import ErrorCode, UsageError
 from birdcli.host import usable_cpus
-from birdcli.items import SourceKind
 from birdcli.models.engines import EngineName
 from birdcli.models.precision import Precision
 from birdcli.models.variants import BATCH_SIZE
@@ -121,18 +120,17 @@ def _open_stdin() -> io.BufferedReader:
         ) from err
 
 
-class _KindFetcher:
-    """Files from disk, URLs from the net; a run over files never imports an HTTP library."""
+class _LazyFetcher:
+    """Opened with the first URL: a run over files never imports an HTTP library."""
 
-    def __init__(self, local: Fetcher, open_http: Callable[[], asyncio.Future[Fetcher]]) -> None:
-        self._local = local
+    def __init__(self, open_http: Callable[[], asyncio.Future[Fetcher]]) -> None:
         self._open_http = open_http
 
     async def fetch(
         self, ref: ImageRef, timings: Timings, *, conditional: bool = True
     ) -> FetchedImage:
-        """Returns the bytes of one input; see `Fetcher`."""
-        fetcher = self._local if ref.kind is SourceKind.FILE else await self._open_http()
+        """Returns the bytes of one URL; see `Fetcher`."""
+        fetcher = await self._open_http()
         return await fetcher.fetch(ref, timings, conditional=conditional)
 
 
@@ -216,7 +214,8 @@ class _Run:
             summary,
             model=self._version.id,
             backend=self._engine.backend,
-            start=None if self._engine.loaded is None else self._engine.loaded.start,
+            start=self._engine.start,
+            fallbacks=self._engine.fallbacks,
             stopped=bool(self._signal or broken),
         )
         if broken is not None:
@@ -276,9 +275,10 @@ class _Run:
         return self._engine.load()
 
     async def _process(self, sink: _Sink, cache: Cache | None) -> bool:
-        from birdcli.decode import ThreadDecoder
-        from birdcli.local import LocalFetcher
-        from birdcli.pipeline import Engine, Pipeline
+        from birdcli.decode import PillowDecoder
+        from birdcli.inference import Engine
+        from birdcli.local import LocalReader
+        from birdcli.pipeline import Pipeline
 
         options = self._options
         answers = (
@@ -286,22 +286,17 @@ class _Run:
         )
         batch_size = options.batch_size or BATCH_SIZE
         async with AsyncExitStack() as stack:
-            decoder = stack.enter_context(
-                ThreadDecoder(
+            pipeline = Pipeline(
+                fetcher=_LazyFetcher(self._http_opener(stack, cache)),
+                reader=LocalReader(max_bytes=options.fetch.max_bytes),
+                decoder=PillowDecoder(
                     DecodeSettings(
                         height=self._version.input.height,
                         width=self._version.input.width,
                         preprocessing=self._version.input.preprocessing,
                         max_pixels=options.max_pixels,
-                        workers=self._threads,
                     )
-                )
-            )
-            local = stack.enter_context(LocalFetcher(max_bytes=options.fetch.max_bytes))
-            pipeline = Pipeline(
-                fetcher=_KindFetcher(local, self._http_opener(stack, cache)),
-                decoder=decoder,
-                decode_workers=self._threads,
+                ),
                 engine=Engine(self._load_engine),
                 labels=self._labels,
                 model=self._version.id,
@@ -309,6 +304,7 @@ class _Run:
                 sink=sink,
                 settings=PipelineSettings(
                     fetchers=options.fetch.concurrency,
+                    decoding=self._threads,
                     decoded_ahead=max(
                         2 * batch_size,
                         _DECODED_BYTES

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
@@ -13,7 +14,12 @@ from birdcli.labels import LabelSet, check_class_count, parse_common_names, pars
 from birdcli.model_version import Evidence, OutputKind
 from birdcli.models.engines import EngineName
 from birdcli.models.files import MODULE_FOLDER, TFLITE_FILE, read_verified
-from birdcli.models.golden import decode_golden, load_shipped_golden, verify_golden
+from birdcli.models.golden import (
+    decode_golden,
+    load_shipped_golden,
+    make_golden_inputs,
+    verify_golden,
+)
 from birdcli.models.prepared import Preparation, graph_spec, unfit
 from birdcli.settings import DecodeSettings
 
@@ -25,7 +31,7 @@ if TYPE_CHECKING:
     from birdcli.metrics import ColdStart
     from birdcli.model_version import ModelVersion
     from birdcli.models.engines import Machine
-    from birdcli.models.golden import GoldenReport
+    from birdcli.models.golden import GoldenInputs, GoldenReport
     from birdcli.models.variants import Variant
     from birdcli.ports import Classifier
 
@@ -143,6 +149,11 @@ class ModelLoader:
         """
         if self._version.golden is None:
             raise ModelError(ErrorCode.MODEL_NOT_INSTALLED, f"{self._version.id} is not installed")
+        # Beside the engine's import, which keeps one core busy.
+        helper = ThreadPoolExecutor(1, thread_name_prefix="birdcli-golden")
+        size = self._version.input
+        self._inputs = helper.submit(make_golden_inputs, size.height, size.width)
+        helper.shutdown(wait=False)
         rejected: list[tuple[Variant, ModelError]] = []
         for position, variant in enumerate(plan):
             try:
@@ -178,6 +189,7 @@ class ModelLoader:
             self._version,
             self._folder,
             self._labels,
+            inputs=self._inputs.result(),
             factor=_OTHER_KERNELS if other_kernels else 1.0,
         )
         start = ColdStart(
@@ -283,6 +295,7 @@ def verify_own_golden(
     folder: Path,
     labels: LabelSet,
     *,
+    inputs: GoldenInputs | None = None,
     factor: float = 1.0,
 ) -> GoldenReport:
     """Holds a classifier against the golden outputs of its version.
@@ -292,6 +305,7 @@ def verify_own_golden(
         version: The version.
         folder: Where its files are.
         labels: Its class names.
+        inputs: Of `make_golden_inputs`, if somebody has them.
         factor: Multiplies the tolerances.
 
     Raises:
@@ -305,8 +319,7 @@ def verify_own_golden(
         classifier,
         labels,
         model_decoder(version),
-        height=version.input.height,
-        width=version.input.width,
+        inputs=inputs or make_golden_inputs(version.input.height, version.input.width),
         output=version.output or OutputKind.PROBABILITIES,
         factor=factor,
     )
@@ -338,8 +351,7 @@ def verify_against_shipped(classifier: Classifier, version: ModelVersion, labels
             classifier,
             labels,
             model_decoder(version),
-            height=version.input.height,
-            width=version.input.width,
+            inputs=make_golden_inputs(version.input.height, version.input.width),
             output=version.output or OutputKind.PROBABILITIES,
             factor=_SHIPPED_FACTORS.get(version.id, 1.0),
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -32,11 +32,12 @@ def make_pixel_files() -> dict[str, bytes]:
     exif = Image.Exif()
     exif[0x0112] = 6
     files: dict[str, bytes] = {}
+    quick: dict[str, Any] = {"format": "PNG", "compress_level": 1}
     for name, image, options in (
-        ("png", Image.fromarray(picture), {"format": "PNG"}),
+        ("png", Image.fromarray(picture), quick),
         ("jpeg", Image.fromarray(picture), {"format": "JPEG", "quality": 90}),
         ("jpeg with EXIF 6", turned, {"format": "JPEG", "quality": 90, "exif": exif}),
-        ("16-bit png", Image.fromarray(grey), {"format": "PNG"}),
+        ("16-bit png", Image.fromarray(grey), quick),
     ):
         out = io.BytesIO()
         image.save(out, **options)

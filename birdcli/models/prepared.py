@@ -46,6 +46,12 @@ def parents_key(version: ModelVersion) -> str:
     return sha256_of_bytes(json.dumps(parts, sort_keys=True).encode())[:12]
 
 
+def is_prepared(version: ModelVersion) -> bool:
+    """Tells whether a version has graphs that were made of it in the way they are made now."""
+    ending = f"-{parents_key(version)}."
+    return any(ending in entry.path for entry in version.prepared)
+
+
 def travels(entry: FileEntry) -> bool:
     """Tells whether a prepared graph is exported and imported.
 

@@ -9,6 +9,7 @@ from birdcli.errors import ErrorCode, ModelError, UsageError
 from birdcli.model_version import InputType, ModelFormat
 from birdcli.models.engines import EngineName, engines_for, install_hint
 from birdcli.models.precision import Precision
+from birdcli.models.prepared import is_prepared
 
 if TYPE_CHECKING:
     from birdcli.model_version import ModelVersion
@@ -123,11 +124,12 @@ def _precisions(
     if wanted is Precision.REFERENCE:
         return []
     fastest_first = ["bfloat16"] * machine.bfloat16 + ["float32"]
-    # What was proven here is what the golden outputs allowed: nothing faster passed.
+    # What was proven here, with graphs as they are prepared now, is the fastest that passed.
     proven = [
         evidence.backend.partition("/")[2]
         for evidence in version.evidence
-        if evidence.made_by(machine.host, machine.versions)
+        if is_prepared(version)
+        and evidence.made_by(machine.host, machine.versions)
         and evidence.backend.partition("/")[0] == engine
     ]
     known = [fastest_first.index(value) for value in proven if value in fastest_first]

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import itertools
 import struct
 import sys
-import threading
 import types
 import warnings
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image, ImageFile, JpegImagePlugin, PngImagePlugin
 
-from birdcli.decode import ThreadDecoder, decode_image, identify, ignore_library_warnings
+from birdcli.decode import PillowDecoder, decode_image, identify, ignore_library_warnings
 from birdcli.errors import DecodeError, ErrorCode, ModelError
 from birdcli.settings import DecodeSettings
 
@@ -605,7 +604,7 @@ def test_unknown_recipe_is_a_model_error() -> None:
         decode_image(ENCODED["jpeg"], DecodeSettings(preprocessing="crop@1"))
 
 
-# Threads
+# The decoder
 
 
 def test_clock_gives_start_and_end() -> None:
@@ -614,53 +613,33 @@ def test_clock_gives_start_and_end() -> None:
     assert (decoded.started_s, decoded.ended_s) == (5.0, 6.0)
 
 
-async def test_thread_decoder_decodes_on_its_own_named_threads() -> None:
-    names: list[str] = []
-
-    def clock() -> float:
-        names.append(threading.current_thread().name)
-        return 0.0
-
-    with ThreadDecoder(SMALL, clock) as decoder:
-        decoded = await asyncio.gather(*(decoder.decode(ENCODED["jpeg"]) for _ in range(4)))
-    assert [corners(one.pixels) for one in decoded] == ["RGBY"] * 4
-    assert all(name.startswith("decode") for name in names)
-    assert len(set(names)) <= SMALL.workers
+def test_decoder_tells_the_time_of_its_clock() -> None:
+    ticks = itertools.count(5.0)
+    decoded = PillowDecoder(SMALL, lambda: next(ticks)).decode(ENCODED["jpeg"])
+    assert corners(decoded.pixels) == "RGBY"
+    assert (decoded.started_s, decoded.ended_s) == (5.0, 6.0)
 
 
-async def test_thread_decoder_passes_the_error_on() -> None:
-    with ThreadDecoder(SMALL) as decoder:
-        with pytest.raises(DecodeError):
-            await decoder.decode(b"text")
-        assert corners((await decoder.decode(ENCODED["png"])).pixels) == "RGBY"
+def test_decoder_goes_on_after_an_error() -> None:
+    decoder = PillowDecoder(SMALL)
+    with pytest.raises(DecodeError):
+        decoder.decode(b"text")
+    assert corners(decoder.decode(ENCODED["png"]).pixels) == "RGBY"
 
 
-def test_thread_decoder_refuses_an_unknown_recipe_at_once() -> None:
+def test_decoder_decodes_in_several_threads_at_once() -> None:
+    decoder = PillowDecoder(SMALL)
+    with ThreadPoolExecutor(4) as threads:
+        decoded = list(threads.map(decoder.decode, [ENCODED["jpeg"]] * 16))
+    assert [corners(one.pixels) for one in decoded] == ["RGBY"] * 16
+
+
+def test_decoder_refuses_an_unknown_recipe_at_once() -> None:
     with pytest.raises(ModelError):
-        ThreadDecoder(DecodeSettings(preprocessing="crop@1"))
+        PillowDecoder(DecodeSettings(preprocessing="crop@1"))
 
 
-async def test_closed_thread_decoder_drops_what_waits() -> None:
-    entered, release = threading.Event(), threading.Event()
-
-    def clock() -> float:
-        entered.set()
-        release.wait(10)
-        return 0.0
-
-    decoder = ThreadDecoder(DecodeSettings(height=20, width=32, workers=1), clock)
-    tasks = [asyncio.ensure_future(decoder.decode(ENCODED["png"])) for _ in range(2)]
-    await asyncio.to_thread(entered.wait, 10)
-    closing = asyncio.create_task(asyncio.to_thread(decoder.close))
-    running, waiting = tasks
-    with pytest.raises(asyncio.CancelledError):
-        await waiting
-    release.set()
-    await closing
-    assert (await running).format == "PNG"
-
-
-async def test_thread_decoder_silences_pillow() -> None:
+def test_decoder_silences_pillow() -> None:
     corrupt = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0"  # cut inside its only entry
     data = encode(quadrants(), "JPEG", quality=95, exif=corrupt)
     with warnings.catch_warnings(record=True) as shown:
@@ -668,6 +647,5 @@ async def test_thread_decoder_silences_pillow() -> None:
         decode_image(data, SMALL)
         assert shown
         shown.clear()
-        with ThreadDecoder(SMALL) as decoder:
-            assert corners((await decoder.decode(data)).pixels) == "RGBY"
+        assert corners(PillowDecoder(SMALL).decode(data).pixels) == "RGBY"
         assert not shown

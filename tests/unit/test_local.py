@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import hashlib
 import os
 import stat
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,23 +13,20 @@ import pytest
 
 from birdcli.errors import ErrorCode, SourceError
 from birdcli.items import FetchedImage, ImageRef, SourceKind, Stage, Timings
-from birdcli.local import LocalFetcher, read_file
+from birdcli.local import LocalReader, read_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pytest_mock import MockerFixture
 
-    from birdcli.ports import Fetcher
-
 
 def ref_of(source: str) -> ImageRef:
     return ImageRef(index=3, source=source, kind=SourceKind.FILE)
 
 
-async def fetch(source: str, *, max_bytes: int = 1000) -> FetchedImage:
-    with LocalFetcher(max_bytes=max_bytes) as fetcher:
-        return await fetcher.fetch(ref_of(source), Timings(0.0))
+def read(source: str, *, max_bytes: int = 1000) -> FetchedImage:
+    return LocalReader(max_bytes=max_bytes).read(ref_of(source), Timings(0.0))
 
 
 def error_of(path: Path | str, *, max_bytes: int = 1000) -> SourceError:
@@ -42,13 +37,13 @@ def error_of(path: Path | str, *, max_bytes: int = 1000) -> SourceError:
     return info.value
 
 
-# --- the fetcher ---
+# --- the reader ---
 
 
-async def test_a_file_is_fetched_with_its_digest(tmp_path: Path) -> None:
+def test_a_file_is_read_with_its_digest(tmp_path: Path) -> None:
     path = tmp_path / "a.jpg"
     path.write_bytes(b"picture")
-    image = await fetch(str(path))
+    image = read(str(path))
     assert image.ref == ref_of(str(path))
     assert image.data == b"picture"
     assert image.sha256 == hashlib.sha256(b"picture").hexdigest()
@@ -56,81 +51,26 @@ async def test_a_file_is_fetched_with_its_digest(tmp_path: Path) -> None:
     assert not image.unchanged
 
 
-async def test_a_conditional_question_gets_the_bytes_too(tmp_path: Path) -> None:
-    path = tmp_path / "a.jpg"
-    path.write_bytes(b"picture")
-    with LocalFetcher(max_bytes=1000) as local:
-        fetcher: Fetcher = local
-        for conditional in (True, False):
-            image = await fetcher.fetch(ref_of(str(path)), Timings(0.0), conditional=conditional)
-            assert image.data == b"picture"
-
-
-async def test_queue_ends_when_reading_begins_and_fetch_when_it_ends(tmp_path: Path) -> None:
+def test_queue_ends_when_reading_begins_and_fetch_when_it_ends(tmp_path: Path) -> None:
     path = tmp_path / "a.jpg"
     path.write_bytes(b"picture")
     seconds = iter([12.0, 15.0])
-    threads: list[threading.Thread] = []
-
-    def clock() -> float:
-        threads.append(threading.current_thread())
-        return next(seconds)
-
-    with LocalFetcher(max_bytes=1000, clock=clock) as fetcher:
-        image = await fetcher.fetch(ref_of(str(path)), Timings(10.0))
+    reader = LocalReader(max_bytes=1000, clock=lambda: next(seconds))
+    image = reader.read(ref_of(str(path)), Timings(10.0))
     assert image.timings == Timings(10.0, ((Stage.QUEUE, 12.0), (Stage.FETCH, 15.0)))
-    assert threading.main_thread() not in threads
 
 
-async def test_the_event_loop_goes_on_while_a_disk_hangs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "a.jpg"
-    path.write_bytes(b"picture")
-    go_on = threading.Event()
-    real_open = os.open
-
-    def slow_open(*args: object) -> int:
-        assert go_on.wait(10.0)
-        return real_open(*args)  # type: ignore[arg-type]  # passed through
-
-    monkeypatch.setattr(os, "open", slow_open)
-    fetching = asyncio.ensure_future(fetch(str(path)))
-    await asyncio.sleep(0)
-    assert not fetching.done()
-    go_on.set()
-    assert (await fetching).data == b"picture"
-
-
-async def test_an_error_reaches_the_caller(tmp_path: Path) -> None:
+def test_an_error_says_when_reading_began(tmp_path: Path) -> None:
+    reader = LocalReader(max_bytes=1000, clock=lambda: 12.0)
     with pytest.raises(SourceError) as info:
-        await fetch(str(tmp_path / "missing.jpg"))
+        reader.read(ref_of(str(tmp_path / "missing.jpg")), Timings(10.0))
     assert info.value.code is ErrorCode.SOURCE_NOT_FOUND
+    assert info.value.queued_until_s == 12.0
 
 
-async def test_a_file_url_is_read(tmp_path: Path) -> None:
+def test_a_file_url_is_read(tmp_path: Path) -> None:
     (tmp_path / "a b.jpg").write_bytes(b"picture")
-    assert (await fetch(f"file://{tmp_path}/a%20b.jpg")).data == b"picture"
-
-
-async def test_many_files_at_once_are_all_read(tmp_path: Path) -> None:
-    for number in range(50):
-        (tmp_path / f"{number}.jpg").write_bytes(b"%d" % number)
-    with LocalFetcher(max_bytes=10) as fetcher:
-        images = await asyncio.gather(
-            *(
-                fetcher.fetch(ref_of(str(tmp_path / f"{number}.jpg")), Timings(0.0))
-                for number in range(50)
-            )
-        )
-    assert [image.data for image in images] == [b"%d" % number for number in range(50)]
-
-
-async def test_a_closed_fetcher_reads_no_more(tmp_path: Path) -> None:
-    fetcher = LocalFetcher(max_bytes=10)
-    fetcher.close()
-    with pytest.raises(RuntimeError):
-        await fetcher.fetch(ref_of("a.jpg"), Timings(0.0))
+    assert read(f"file://{tmp_path}/a%20b.jpg").data == b"picture"
 
 
 # --- names ---

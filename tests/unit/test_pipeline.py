@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
 
 from birdcli.errors import ErrorCode, ModelError, OutputError, UsageError
+from birdcli.inference import Engine
 from birdcli.items import (
     CacheState,
     Classified,
@@ -16,9 +18,11 @@ from birdcli.items import (
     FetchedImage,
     ImageRef,
     Outcome,
+    SourceKind,
+    Stage,
     Timings,
 )
-from birdcli.pipeline import ByteBudget, Engine, Pipeline
+from birdcli.pipeline import ByteBudget, Pipeline
 from birdcli.settings import BatchSettings, PipelineSettings
 from tests.fakes import (
     LABELS,
@@ -27,6 +31,7 @@ from tests.fakes import (
     FakeClock,
     FakeDecoder,
     FakeFetcher,
+    FakeReader,
     ListSink,
     image_ref,
 )
@@ -34,7 +39,8 @@ from tests.fakes import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from birdcli.ports import Classifier
+    from birdcli.items import RgbBatch, ScoreBatch
+    from birdcli.ports import Classifier, FileReader
 
 
 WINDOW = 8
@@ -44,12 +50,18 @@ class Bench:
     """A pipeline over fakes."""
 
     def __init__(
-        self, *, ordered: bool = True, sink: ListSink | None = None, answers: bool = False
+        self,
+        *,
+        ordered: bool = True,
+        sink: ListSink | None = None,
+        answers: bool = False,
+        streams: int = 1,
     ) -> None:
         self.clock = FakeClock()
         self.fetcher = FakeFetcher(self.clock)
+        self.reader: FileReader = FakeReader(self.clock)
         self.decoder = FakeDecoder(self.clock)
-        self.classifier = FakeClassifier()
+        self.classifier = FakeClassifier(streams=streams)
         self.loads = 0
         self.answers = FakeAnswers() if answers else None
         self.sink = sink or ListSink()
@@ -72,8 +84,8 @@ class Bench:
     def pipeline(self) -> Pipeline:
         return Pipeline(
             fetcher=self.fetcher,
+            reader=self.reader,
             decoder=self.decoder,
-            decode_workers=2,
             engine=Engine(self.load),
             labels=LABELS,
             model="fake@1",
@@ -85,8 +97,8 @@ class Bench:
         )
 
 
-def refs(*sources: str) -> list[ImageRef]:
-    return [image_ref(index, source) for index, source in enumerate(sources)]
+def refs(*sources: str, kind: SourceKind = SourceKind.URL) -> list[ImageRef]:
+    return [image_ref(index, source, kind) for index, source in enumerate(sources)]
 
 
 def error_code(outcome: Outcome) -> str:
@@ -106,7 +118,7 @@ def test_unordered_outcomes_are_the_same_ones() -> None:
 
 
 def test_shards_keep_their_order_though_indexes_have_gaps() -> None:
-    outcomes = Bench().run([image_ref(index) for index in (1, 5, 9, 13)])
+    outcomes = Bench().run([image_ref(index, kind=SourceKind.URL) for index in (1, 5, 9, 13)])
     assert [outcome.ref.index for outcome in outcomes] == [1, 5, 9, 13]
 
 
@@ -122,7 +134,9 @@ def test_each_failure_becomes_its_own_record_and_harms_nobody_else() -> None:
         error=ErrorInfo(code=ErrorCode.SOURCE_BAD_SCHEME, message="ftp"),
         timings=Timings(1.0),
     )
-    outcomes = Bench().run([*refs("a", "b404", "text", "d"), listed, image_ref(5, "e")])
+    outcomes = Bench().run(
+        [*refs("a", "b404", "text", "d"), listed, image_ref(5, "e", SourceKind.URL)]
+    )
     assert [type(outcome).__name__ for outcome in outcomes] == [
         "Classified",
         "Failed",
@@ -134,6 +148,58 @@ def test_each_failure_becomes_its_own_record_and_harms_nobody_else() -> None:
     assert error_code(outcomes[1]) == "fetch.http_status"
     assert error_code(outcomes[2]) == "decode.not_an_image"
     assert error_code(outcomes[4]) == "source.bad_scheme"
+
+
+def test_files_are_read_without_the_downloader() -> None:
+    bench = Bench()
+    outcomes = bench.run(refs("d", "e404", "text", "f", kind=SourceKind.FILE))
+    assert [type(outcome).__name__ for outcome in outcomes] == [
+        "Classified",
+        "Failed",
+        "Failed",
+        "Classified",
+    ]
+    assert error_code(outcomes[1]) == "source.not_found"
+    assert list(outcomes[1].timings.stages_ms()) == [Stage.QUEUE, Stage.FETCH]
+    assert list(outcomes[2].timings.stages_ms()) == [Stage.QUEUE, Stage.FETCH, Stage.DECODE]
+    assert bench.fetcher.asked == []
+
+
+def test_urls_and_files_of_one_list_keep_their_order() -> None:
+    kinds = [SourceKind.FILE if index % 3 else SourceKind.URL for index in range(60)]
+    outcomes = Bench().run(image_ref(index, "a", kind) for index, kind in enumerate(kinds))
+    assert [outcome.ref.kind for outcome in outcomes] == kinds
+
+
+@pytest.mark.parametrize("streams", [1, 2, 3])
+def test_as_many_batches_run_at_once_as_the_classifier_has_streams(streams: int) -> None:
+    class Counting(FakeClassifier):
+        """Holds the first batches until all streams have one."""
+
+        def __init__(self) -> None:
+            super().__init__(streams=streams)
+            self.all_busy = threading.Event()
+            self.lock = threading.Lock()
+            self.running = 0
+            self.most = 0
+
+        def classify(self, pixels: RgbBatch) -> ScoreBatch:
+            with self.lock:
+                self.running += 1
+                self.most = max(self.most, self.running)
+                if self.running == streams:
+                    self.all_busy.set()
+            assert self.all_busy.wait(10.0)
+            scores = super().classify(pixels)
+            with self.lock:
+                self.running -= 1
+            return scores
+
+    bench = Bench()
+    counting = bench.classifier = Counting()
+    outcomes = bench.run(refs(*("abc" * 20)))
+    assert [outcome.ref.index for outcome in outcomes] == list(range(60))
+    assert counting.most == streams
 
 
 def test_an_image_the_engine_refuses_costs_only_itself() -> None:
@@ -239,7 +305,7 @@ def test_the_list_is_read_no_further_than_the_window() -> None:
         nonlocal read
         for index in range(2000):
             read += 1
-            yield image_ref(index)
+            yield image_ref(index, kind=SourceKind.URL)
 
     bench = Bench()
     bench.fetcher = Stuck(bench.clock)
@@ -247,14 +313,17 @@ def test_the_list_is_read_no_further_than_the_window() -> None:
     assert read == 2000
 
 
-async def test_stop_takes_no_more_inputs_and_finishes_those_in_flight() -> None:
+@pytest.mark.parametrize("kind", SourceKind)
+async def test_stop_takes_no_more_inputs_and_finishes_those_in_flight(
+    kind: SourceKind,
+) -> None:
     bench = Bench()
     stop = asyncio.Event()
 
     def endless() -> Iterator[ImageRef]:
         index = 0
         while True:
-            yield image_ref(index)
+            yield image_ref(index, kind=kind)
             index += 1
 
     class StopAtFive(ListSink):
@@ -319,10 +388,35 @@ async def test_giving_up_abandons_downloads_and_writes_what_finished() -> None:
     assert [outcome.ref.index for outcome in bench.sink.outcomes] == [1, 2]
 
 
+async def test_giving_up_abandons_a_disk_that_hangs() -> None:
+    bench = Bench()
+    stop = asyncio.Event()
+    go_on = threading.Event()
+
+    class Hanging(FakeReader):
+        def read(self, ref: ImageRef, timings: Timings) -> FetchedImage:
+            if ref.index == 0:
+                go_on.wait(10.0)
+            return super().read(ref, timings)
+
+    bench.reader = Hanging(bench.clock)
+    pipeline = bench.pipeline()
+    inputs = iter(refs("a", "b", "c", kind=SourceKind.FILE))
+    running = asyncio.ensure_future(pipeline.run(inputs, stop=stop))
+    async with asyncio.timeout(10.0):
+        while bench.classifier.images < 2:  # noqa: ASYNC110 - the fake has no event
+            await asyncio.sleep(0.001)
+    stop.set()
+    pipeline.give_up()
+    await asyncio.wait_for(running, 5.0)
+    go_on.set()
+    assert [outcome.ref.index for outcome in bench.sink.outcomes] == [1, 2]
+
+
 def test_a_list_that_breaks_off_ends_the_run_after_the_inputs_before_it() -> None:
     def broken() -> Iterator[ImageRef]:
         for index in range(40):
-            yield image_ref(index)
+            yield image_ref(index, kind=SourceKind.URL)
         raise UsageError(ErrorCode.USAGE_INPUT_UNREADABLE, "the list broke off")
 
     bench = Bench()

@@ -51,7 +51,7 @@ OWNERS = {
         "cli/history_rows.py",
     ),
     "numpy": (
-        *("batching.py", "classifier.py", "decode.py", "pipeline.py", "preprocess.py"),
+        *("classifier.py", "decode.py", "inference.py", "preprocess.py"),
         *("models/*", "backends/*"),
     ),
     "openvino": ("backends/openvino.py",),

@@ -1,0 +1,115 @@
+"""One input made ready for the engine, in a worker thread."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from birdcli.errors import ItemError
+from birdcli.items import (
+    CacheState,
+    Classified,
+    DecodedImage,
+    ErrorInfo,
+    Failed,
+    FetchedImage,
+    ImageInfo,
+    Stage,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from birdcli.items import ImageRef, Outcome, Timings
+    from birdcli.ports import AnswerCache, Decoder, FileReader
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A file whose turn has not come."""
+
+    ref: ImageRef
+    timings: Timings
+
+
+def failed_input(
+    ref: ImageRef, timings: Timings, error: ItemError, *, at: tuple[Stage, float]
+) -> Failed:
+    """Returns an input as failed, in the stage and at the second of `at`."""
+    if error.queued_until_s is not None:
+        timings = timings.mark(Stage.QUEUE, error.queued_until_s)
+    return Failed(ref=ref, error=ErrorInfo.from_error(error), timings=timings.mark(*at))
+
+
+class Preparer:
+    """Reads, hashes, looks up and decodes without a change of threads; for several at once.
+
+    Handing an image from a reader to a decoder costs more than reading it, and its bytes are still
+    in the cache of the processor that has hashed them.
+    """
+
+    def __init__(
+        self,
+        *,
+        reader: FileReader,
+        decoder: Decoder,
+        answers: AnswerCache | None,
+        model: str,
+        clock: Callable[[], float],
+    ) -> None:
+        """Uses what it is given.
+
+        Args:
+            reader: Reads files.
+            decoder: Decodes.
+            answers: Of earlier runs, or None.
+            model: `name@version`, for answers.
+            clock: Seconds of the clock the timings are marked with.
+        """
+        self._reader = reader
+        self._decoder = decoder
+        self._answers = answers
+        self._model = model
+        self._clock = clock
+
+    def prepare(self, item: Unread | FetchedImage) -> DecodedImage | Outcome:
+        """Returns the pixels of an input, its cached answer, or why it has neither."""
+        timings, stage = item.timings, Stage.FETCH
+        try:
+            image = self._reader.read(item.ref, timings) if isinstance(item, Unread) else item
+            timings, stage = image.timings, Stage.DECODE
+            return self.cached_answer(image) or self._decode(image)
+        except ItemError as err:
+            return failed_input(item.ref, timings, err, at=(stage, self._clock()))
+
+    def cached_answer(self, image: FetchedImage) -> Classified | None:
+        """Returns the answer of an earlier run to the same bytes, or None."""
+        answer = None if self._answers is None else self._answers.get(image.sha256)
+        if answer is None:
+            return None
+        return Classified(
+            ref=image.ref,
+            image=answer.image,
+            predictions=answer.predictions,
+            model=self._model,
+            backend=answer.backend,
+            cache=CacheState.HIT,
+            batch_size=None,
+            timings=image.timings,
+        )
+
+    def _decode(self, image: FetchedImage) -> DecodedImage:
+        result = self._decoder.decode(image.data)
+        timings = image.timings.mark(Stage.DECODE_WAIT, result.started_s)
+        return DecodedImage(
+            ref=image.ref,
+            image=ImageInfo(
+                sha256=image.sha256,
+                bytes=len(image.data),
+                width=result.width,
+                height=result.height,
+                format=result.format,
+            ),
+            pixels=result.pixels,
+            timings=timings.mark(Stage.DECODE, result.ended_s),
+        )
