@@ -23,7 +23,7 @@ def save_tiny_model(
     """Saves a small convolutional classifier with fixed weights; `change` breaks it one way.
 
     Changes: `nan` or `inf` weights, `bgr` order, `file` reads a file, `python` calls Python, `two`
-    outputs.
+    outputs, `fragile` adds and takes away what bfloat16 cannot hold beside the weights.
     """
     import tensorflow as tf
 
@@ -51,12 +51,50 @@ def save_tiny_model(
                 images = tf.ensure_shape(images, [None, SIZE, SIZE, 3])
             features = tf.nn.relu6(tf.nn.conv2d(images, self.kernel, 2, "SAME"))
             pooled = tf.reshape(tf.nn.avg_pool2d(features, 4, 4, "SAME"), [-1, 256])
-            scores = tf.matmul(pooled, self.dense)
+            if change == "fragile":
+                large = tf.ones_like(self.dense) * 16.0
+                weights = tf.concat([self.dense + large, -large], 0)
+                scores = tf.matmul(tf.concat([pooled, pooled], 1), weights)
+            else:
+                scores = tf.matmul(pooled, self.dense)
             scores = scores if logits else tf.nn.softmax(scores)
             return {"a": scores, "b": scores} if change == "two" else {"scores": scores}
 
     module = Tiny()
     tf.saved_model.save(module, str(folder), signatures={"serving_default": module.serve})
+    return folder
+
+
+def save_quantised_model(folder: Path, *, bits: int = 8) -> Path:
+    """Saves a classifier as quantisation-aware training leaves it: weights and activations rounded.
+
+    Args:
+        folder: Where to save it.
+        bits: Of the second layer's activations; with few of them, it is another model without.
+    """
+    import tensorflow as tf
+
+    random = np.random.RandomState(8)
+    first = tf.constant(random.normal(0, 0.6, (5, 5, 3, 8)), tf.float32)
+    second = tf.constant(random.normal(0, 0.4, (3, 3, 8, 8)), tf.float32)
+    dense = tf.constant(random.normal(0, 0.9, (8 * 16, CLASSES)), tf.float32)
+    rounded = tf.quantization.fake_quant_with_min_max_vars
+
+    @tf.function(input_signature=[tf.TensorSpec([None, SIZE, SIZE, 3], tf.float32, "images")])  # type: ignore[untyped-decorator]  # TensorFlow has no types
+    def serve(images: Any) -> Any:
+        x = tf.nn.relu6(tf.nn.conv2d(images, rounded(first, -2.0, 2.0), 2, "SAME"))
+        x = rounded(x, 0.0, 6.0)
+        kernel = tf.quantization.fake_quant_with_min_max_vars_per_channel(
+            second, tf.fill([8], -1.5), tf.fill([8], 1.5)
+        )
+        x = tf.nn.relu6(tf.nn.conv2d(x, kernel, 2, "SAME"))
+        x = tf.quantization.fake_quant_with_min_max_args(x, 0.0, 6.0, num_bits=bits)
+        pooled = tf.reshape(tf.nn.avg_pool2d(x, 2, 2, "SAME"), [-1, 8 * 16])
+        return {"scores": tf.nn.softmax(tf.matmul(pooled, rounded(dense, -3.0, 3.0)))}
+
+    module = tf.Module()
+    module.serve = serve
+    tf.saved_model.save(module, str(folder), signatures={"serving_default": serve})
     return folder
 
 

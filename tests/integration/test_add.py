@@ -312,8 +312,9 @@ def test_a_built_in_model_with_red_and_blue_swapped_is_refused(
     v1 = tf.compat.v1
     with tf.Graph().as_default() as graph:
         images = v1.placeholder(tf.float32, [None, 224, 224, 3], name="pictures")
+        levels = tf.cast(tf.round(images[..., ::-1] * 255.0), tf.uint8)
         (scores,) = tf.graph_util.import_graph_def(
-            graph_def, {"images": images[..., ::-1]}, ["scores:0"], name=""
+            graph_def, {"images": levels}, ["scores:0"], name=""
         )
         with v1.Session(graph=graph) as session:
             builder = v1.saved_model.Builder(str(tmp_path / "bgr"))

@@ -7,6 +7,7 @@ import importlib.util
 import io
 import json
 import os
+import re
 import tarfile
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +19,12 @@ from birdcli.hashing import sha256_of_bytes
 from birdcli.model_version import LabelsSpec, Scale
 from birdcli.models.bundle import ENTRY_FILE, Imported, export_version, import_version
 from birdcli.models.claims import Claims
+from birdcli.models.engines import EngineName, this_machine
 from birdcli.models.install import Draft, SourceOverrides, add
+from birdcli.models.prepared import travels
 from birdcli.registry import Registry, load_builtin_manifest
-from tests.tiny_model import edit_tflite, save_labels, save_tflite, save_tiny_model
+from tests.loading import fastest_backend, load
+from tests.tiny_model import SIZE, edit_tflite, save_labels, save_tflite, save_tiny_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -270,6 +274,107 @@ def test_an_export_into_the_registry_is_refused(exported: Path, tmp_path: Path) 
     registry.verify_files(version)
 
 
+@pytest.fixture(scope="module")
+def graph_archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An archive of a version that runs from prepared graphs."""
+    folder = tmp_path_factory.mktemp("graph")
+    registry = registry_at(folder / "home")
+    draft = Draft(
+        name="tiny",
+        version="1",
+        source=str(save_tiny_model(folder / "model")),
+        labels=LabelsSpec(path="labels.csv", source=str(save_labels(folder / "labels.csv"))),
+        names=None,
+        provenance={},
+        claims=Claims(scale=Scale.UNIT),
+    )
+    version = add(registry, draft, SourceOverrides(), install_tools(io.StringIO(), name="tiny@1"))
+    assert len(version.prepared) > 1
+    export_version(registry, version, folder / "tiny.tar.gz")
+    return folder / "tiny.tar.gz"
+
+
+def test_only_the_graph_that_can_be_checked_travels(graph_archive: Path) -> None:
+    fields, files = unpack(graph_archive)
+    (graph,) = [name for name in files if name.startswith("prepared/")]
+    assert [it["path"] for it in fields["models"]["tiny"]["1"]["prepared"]] == [graph]
+    assert re.fullmatch(r"prepared/tensorflow-[0-9.]+-float32-[0-9a-f]{12}\.pb", graph)
+
+
+def test_an_import_makes_the_other_graphs_for_its_own_machine(
+    graph_archive: Path, tmp_path: Path
+) -> None:
+    _, files = unpack(graph_archive)
+    version = imported(tmp_path, graph_archive)
+    registry = registry_at(tmp_path)
+    registry.verify_files(version)
+    (graph,) = [name for name in files if name.startswith("prepared/")]
+    here = registry.version_folder(version)
+    assert (here / graph).read_bytes() == files[graph]
+    assert {it.path.split("/")[1].split("-")[0] for it in version.prepared} == engines_here()
+    assert [proof.backend for proof in version.evidence] == [fastest_backend()]
+    assert load(registry, version).made == {}
+
+
+def engines_here() -> set[str]:
+    machine = this_machine()
+    return {it for it in (EngineName.OPENVINO, EngineName.TENSORFLOW) if machine.has(it)}
+
+
+def test_graphs_that_nobody_can_check_are_not_taken_from_an_archive(
+    graph_archive: Path, tmp_path: Path
+) -> None:
+    """OpenVINO would run whatever they describe; those that are used were made here."""
+    honest = imported(tmp_path / "honest", graph_archive)
+    foreign = [it.path for it in honest.prepared if not travels(it)]
+    assert foreign
+    planted = [*foreign, "prepared/openvino-2020.1-float32-0123456789ab.xml", "prepared/any.pb"]
+    fields, files = unpack(graph_archive)
+    for path in planted:
+        files[path] = b"evil"
+        fields["models"]["tiny"]["1"]["prepared"].append(
+            {"path": path, "bytes": 4, "sha256": sha256_of_bytes(b"evil")}
+        )
+    version = imported(tmp_path / "here", pack(tmp_path / "x.tar.gz", fields, files))
+    assert {it.path for it in version.prepared} == {it.path for it in honest.prepared}
+    folder = registry_at(tmp_path / "here").version_folder(version)
+    stored = [path for path in folder.rglob("*") if path.is_file()]
+    assert not [path for path in stored if path.read_bytes() == b"evil"]
+
+
+def test_an_archive_of_the_naming_before_keys_is_prepared_anew(
+    graph_archive: Path, tmp_path: Path
+) -> None:
+    fields, files = unpack(graph_archive)
+    (described,) = fields["models"]["tiny"]["1"]["prepared"]
+    older = "prepared/tensorflow-2.21.0-float32.pb"
+    files[older] = files.pop(described["path"])
+    described["path"] = older
+    version = imported(tmp_path / "home", pack(tmp_path / "x.tar.gz", fields, files))
+    assert older not in {it.path for it in version.prepared}
+    assert any(travels(it) for it in version.prepared)
+    registry = registry_at(tmp_path / "home")
+    registry.verify_files(version)
+    assert load(registry, version).variant.backend == fastest_backend()
+
+
+def test_a_travelling_graph_that_does_more_than_compute_is_refused(
+    graph_archive: Path, tmp_path: Path
+) -> None:
+    import tensorflow as tf
+
+    with tf.Graph().as_default() as graph:
+        tf.compat.v1.placeholder(tf.uint8, [None, SIZE, SIZE, 3], name="images")
+        tf.identity(tf.io.read_file("/etc/hostname"), name="scores")
+    evil = graph.as_graph_def().SerializeToString()
+    fields, files = unpack(graph_archive)
+    (described,) = fields["models"]["tiny"]["1"]["prepared"]
+    files[described["path"]] = evil
+    described.update(bytes=len(evil), sha256=sha256_of_bytes(evil))
+    error = refusal(tmp_path / "home", pack(tmp_path / "x.tar.gz", fields, files))
+    assert error.code is ErrorCode.MODEL_UNSAFE_OP
+
+
 def test_a_prepared_graph_of_another_model_is_found_although_it_fits_its_golden_outputs(
     tmp_path: Path,
 ) -> None:
@@ -293,8 +398,9 @@ def test_a_prepared_graph_of_another_model_is_found_although_it_fits_its_golden_
     fields, files = unpack(archives[0])
     _, others = unpack(archives[1])
     entry = fields["models"]["tiny"]["right"]
-    for described in (entry["golden"], *entry["prepared"]):
-        files[described["path"]] = others[described["path"]]
+    (other,) = (name for name in others if name.startswith("prepared/"))
+    for described, name in ((entry["golden"], "golden.npz"), (entry["prepared"][0], other)):
+        files[described["path"]] = others[name]
         described["bytes"] = len(files[described["path"]])
         described["sha256"] = sha256_of_bytes(files[described["path"]])
     target = tmp_path / "forged.tar.gz"

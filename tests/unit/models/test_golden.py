@@ -20,6 +20,7 @@ from birdcli.models.golden import (
     encode_golden,
     load_shipped_golden,
     make_golden,
+    make_golden_inputs,
     verify_golden,
 )
 from birdcli.models.pixel_files import make_pixel_files
@@ -35,6 +36,7 @@ CLASSES = 9
 LABELS = LabelSet(
     labels=tuple(f"Species {i}" for i in range(CLASSES)), common_names=(None,) * CLASSES
 )
+INPUTS = make_golden_inputs(SIZE, SIZE)
 Change = Callable[[np.ndarray], np.ndarray]
 
 
@@ -84,8 +86,7 @@ def verify(
         classifier or LinearClassifier(),
         labels,
         decoder,
-        height=SIZE,
-        width=SIZE,
+        inputs=INPUTS,
         output=output,
         factor=factor,
     )

@@ -6,9 +6,17 @@ import msgspec
 import pytest
 
 from birdcli.errors import ErrorCode, ModelError, UsageError
-from birdcli.model_version import Evidence, InputSpec, InputType, ModelFormat, ModelVersion
+from birdcli.model_version import (
+    Evidence,
+    FileEntry,
+    InputSpec,
+    InputType,
+    ModelFormat,
+    ModelVersion,
+)
 from birdcli.models.engines import EngineName, Machine
 from birdcli.models.precision import Precision
+from birdcli.models.prepared import parents_key
 from birdcli.models.variants import Variant, plan_variants
 from tests.unit.test_manifest import a_version
 
@@ -30,6 +38,13 @@ def tflite(dtype: InputType) -> ModelVersion:
 
 def proof(backend: str, *, host: str = HALVES, **libraries: str) -> Evidence:
     return Evidence(host=host, backend=backend, libraries=libraries, deviation=0.0, at="2026")
+
+
+def prepared_version(*evidence: Evidence) -> ModelVersion:
+    """A version with proofs, and graphs as they are made now."""
+    path = f"prepared/tensorflow-1-float32-{parents_key(a_version())}.pb"
+    entry = FileEntry(path=path, bytes=1, sha256="ab" * 32)
+    return a_version(evidence=evidence, prepared=(entry,))
 
 
 def backends(
@@ -177,11 +192,18 @@ def test_an_engine_that_is_not_installed_is_named_with_what_installs_it(
 def test_what_failed_where_something_slower_was_proven_is_not_tried_again(
     evidence: tuple[Evidence, ...], plan: list[str]
 ) -> None:
-    assert backends(a_version(evidence=evidence), machine(*BOTH)) == plan
+    assert backends(prepared_version(*evidence), machine(*BOTH)) == plan
+
+
+def test_a_proof_over_graphs_of_another_making_says_nothing_of_those_made_now() -> None:
+    entry = FileEntry(path="prepared/tensorflow-2.20-float32.pb", bytes=1, sha256="ab" * 32)
+    version = a_version(evidence=(proof(OV32, openvino="1"),), prepared=(entry,))
+    assert backends(version, machine(*BOTH)) == ALL
+    assert backends(a_version(evidence=version.evidence), machine(*BOTH)) == ALL
 
 
 def test_a_precision_that_was_asked_for_is_tried_whatever_was_proven() -> None:
-    version = a_version(evidence=(proof(OV32, openvino="1"), proof(TF32, tensorflow="1")))
+    version = prepared_version(proof(OV32, openvino="1"), proof(TF32, tensorflow="1"))
     assert backends(version, machine(*BOTH), None, BFLOAT16) == [OV16, TF16]
 
 
@@ -218,4 +240,4 @@ def test_a_variant_knows_whether_it_is_the_untouched_model() -> None:
 def test_evidence_is_read_as_the_manifest_stores_it() -> None:
     """The plan reads `backend` as text: a proof survives the manifest."""
     again = msgspec.json.decode(msgspec.json.encode(proof(OV32, openvino="1")), type=Evidence)
-    assert backends(a_version(evidence=(again,)), machine(*BOTH))[0] == OV32
+    assert backends(prepared_version(again), machine(*BOTH))[0] == OV32
