@@ -130,7 +130,7 @@ def import_version(
         verify_version_files(version, staged, registry.folder)
         load_labels(staged, version)  # where there is no engine nobody else reads them yet
         version = _without_what_is_made_here(version, staged)
-        validates = this_machine().runs(version.format)
+        validates = this_machine().can_prove(version.format)
         if validates:
             proof = prove_installed(version, staged, threads=threads, warn=warn)
             version = keep_in_staging(version, staged, proof.made).with_evidence(proof.evidence)

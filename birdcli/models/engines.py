@@ -66,9 +66,12 @@ class Machine:
         runs = [name for name in _DISTRIBUTIONS[engine] if name in self.versions][:1]
         return {name: self.versions[name] for name in (*runs, *_COMMON) if name in self.versions}
 
-    def runs(self, model_format: ModelFormat) -> bool:
-        """Tells whether there is an engine for a format."""
-        return any(self.has(engine) for engine in engines_for(model_format))
+    def can_prove(self, model_format: ModelFormat) -> bool:
+        """Tells whether the engine is installed that runs the untouched models of a format.
+
+        Others run what was prepared of them, which proves nothing by itself.
+        """
+        return self.has(engines_for(model_format)[-1])
 
     def proves(self, version: ModelVersion) -> bool:
         """Tells whether a version was proven on a machine like this one, with these libraries."""
@@ -76,7 +79,7 @@ class Machine:
 
 
 def engines_for(model_format: ModelFormat) -> tuple[EngineName, ...]:
-    """Returns the engines that run a format, preferred first."""
+    """Returns the engines that run a format, preferred first; the last runs it untouched."""
     if model_format is ModelFormat.TFLITE:
         return (EngineName.LITERT,)
     return (EngineName.OPENVINO, EngineName.TENSORFLOW)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import subprocess
 import sys
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -19,8 +21,37 @@ from typer.testing import CliRunner
 from birdcli.cli.app import app
 from tests.tiny_model import save_labels, save_tflite, save_tiny_model
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
+_HIDDEN = """
+import importlib.metadata as metadata, sys
+hidden = sys.argv.pop(1)
+sys.modules[hidden] = None
+known = metadata.version
+def version(name):
+    if name == hidden:
+        raise metadata.PackageNotFoundError(name)
+    return known(name)
+metadata.version = version
+from birdcli.cli.app import main
+main()
+"""
+_LISTED = """
+import sys
+from birdcli.cli.app import main
+try:
+    main()
+finally:
+    print("imported:", *{name.partition(".")[0] for name in sys.modules}, file=sys.stderr)
+"""
 PICTURES = ("a.png", "b.jpg", "c.JPG", "deep/d.png", "deep/e.webp")
+
+
+def _drop_the_right_to_ignore_permissions() -> None:
+    """Makes root obey the permissions of files, as any other user has to, from the next exec on."""
+    ctypes.CDLL(None).prctl(24, 1, 0, 0, 0)  # PR_CAPBSET_DROP, CAP_DAC_OVERRIDE
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +88,51 @@ class Birdcli:
         self, *arguments: str | bytes | Path, stdin: bytes = b"", timeout_s: float = 90.0
     ) -> Finished:
         """Runs the command to its end."""
+        return self._run(self.command(*arguments), stdin=stdin, timeout_s=timeout_s)
+
+    def without(self, module: str, *arguments: str | Path) -> Finished:
+        """Runs the command as if a library were not installed."""
+        return self._run([sys.executable, "-c", _HIDDEN, module, *arguments])
+
+    def importing(self, *arguments: str | Path) -> tuple[Finished, set[str]]:
+        """Runs the command and returns the top-level modules that it imported, too."""
+        done = self._run([sys.executable, "-c", _LISTED, *arguments])
+        people, _, listed = done.stderr.rpartition("imported: ")
+        return Finished(done.code, done.stdout, people), set(listed.split())
+
+    @contextmanager
+    def unwritable(self) -> Iterator[None]:
+        """Takes away the right to write below the home; see `obedient`."""
+        paths = [self.home, *self.home.rglob("*")]
+        for path in paths:
+            path.chmod(0o555 if path.is_dir() else 0o444)
+        try:
+            yield
+        finally:
+            for path in paths:
+                path.chmod(0o755 if path.is_dir() else 0o644)
+
+    def obedient(self, *arguments: str | Path) -> Finished:
+        """Runs the command so that even root obeys the permissions of files."""
+        return self._run(self.command(*arguments), preexec_fn=_drop_the_right_to_ignore_permissions)
+
+    def _run(
+        self,
+        command: Sequence[str | bytes | Path],
+        *,
+        stdin: bytes = b"",
+        timeout_s: float = 90.0,
+        preexec_fn: Callable[[], None] | None = None,
+    ) -> Finished:
         done = subprocess.run(
-            self.command(*arguments),
+            command,
             input=stdin,
             capture_output=True,
             env=self.environment,
             cwd=REPOSITORY,
             timeout=timeout_s,
             check=False,
+            preexec_fn=preexec_fn,
         )
         return Finished(done.returncode, done.stdout, done.stderr.decode())
 
