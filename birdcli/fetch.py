@@ -68,6 +68,7 @@ class HttpFetcher:
         *,
         executor: Executor,
         revalidation: Revalidation | None = None,
+        on_unknown: Callable[[], object] = lambda: None,
         surroundings: Surroundings | None = None,
     ) -> None:
         """Uses what `open_http_fetcher` makes.
@@ -77,12 +78,14 @@ class HttpFetcher:
             client: Makes single attempts.
             executor: Hashes bodies and asks the caches.
             revalidation: What earlier runs know, or None to ask for every body.
+            on_unknown: Called before a URL is asked for whose answer no earlier run has left.
             surroundings: Time and chance.
         """
         self._settings = settings
         self._client = client
         self._executor = executor
         self._revalidation = revalidation
+        self._on_unknown = on_unknown
         self._around = surroundings or Surroundings()
         self._slots = HostSlots(settings.per_host)
         self._retry = RetryPolicy(settings.retries, self._around.rng)
@@ -106,6 +109,8 @@ class HttpFetcher:
         """
         target = parse_web_url(ref.source)
         known = await self._look_up(ref.source) if conditional else None
+        if known is None:
+            self._on_unknown()
         # Pauses keep the slot: a host in trouble is asked less.
         async with self._slots.hold(target.host):
             timings = timings.mark(Stage.QUEUE, self._around.clock())
@@ -184,6 +189,7 @@ async def open_http_fetcher(
     settings: FetchSettings,
     *,
     revalidation: Revalidation | None = None,
+    on_unknown: Callable[[], object] = lambda: None,
     proxies: Proxies | None = None,
     surroundings: Surroundings | None = None,
 ) -> AsyncIterator[HttpFetcher]:
@@ -192,6 +198,7 @@ async def open_http_fetcher(
     Args:
         settings: The limits.
         revalidation: What earlier runs know, or None to ask for every body.
+        on_unknown: Called before a URL is asked for whose answer no earlier run has left.
         proxies: Which proxy serves which URL; None takes those of environment and system.
         surroundings: Time and chance.
 
@@ -209,6 +216,7 @@ async def open_http_fetcher(
                 client,
                 executor=executor,
                 revalidation=revalidation,
+                on_unknown=on_unknown,
                 surroundings=around,
             )
     finally:

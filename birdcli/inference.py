@@ -34,11 +34,18 @@ class Engine:
         if self._loading is None:
             loop = asyncio.get_running_loop()
             self._loading = asyncio.ensure_future(loop.run_in_executor(self._loader, self._load))
+            self._loading.add_done_callback(_note_failure)
         return self._loading
 
     def close(self) -> None:
         """Gives up what has not begun, without waiting."""
         self._loader.shutdown(wait=False, cancel_futures=True)
+
+
+def _note_failure(loading: asyncio.Future[Classifier]) -> None:
+    """Marks an error as seen: where no picture needs the engine, nobody asks for it."""
+    if not loading.cancelled():
+        loading.exception()
 
 
 class Streams:

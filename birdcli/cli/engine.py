@@ -25,6 +25,7 @@ class RunEngine:
 
     Attributes:
         loaded: The model, once it is loaded; None while no picture needed it.
+        loading: Whether it is being loaded at this moment.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class RunEngine:
             ModelError: ``model.runtime_missing``.
         """
         self.loaded: LoadedModel | None = None
+        self.loading = False
         self._registry = registry
         self._version = version
         self._labels = labels
@@ -95,7 +97,11 @@ class RunEngine:
             threads=self._threads,
             warn=lambda text: print_line(self._people, f"birdcli: warning: {text}"),
         )
-        self.loaded = loader.load(self._plan)
+        self.loading = True
+        try:
+            self.loaded = loader.load(self._plan)
+        finally:
+            self.loading = False
         return self.loaded.classifier
 
     def keep(self) -> None:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from birdcli.cache import Cache
+    from birdcli.inference import Engine
     from birdcli.items import Failed, FetchedImage, ImageRef, Outcome, Timings
     from birdcli.labels import LabelSet
     from birdcli.metrics import RunMetrics
@@ -221,7 +222,9 @@ class _Run:
         if broken is not None:
             raise broken
         code = self._exit_code(failed=summary.failed, total=summary.total)
-        if reading:  # its thread waits for a list that may never go on, and cannot be woken
+        # A list that may never go on, or an engine that nobody needed, holds a thread that cannot
+        # be woken.
+        if reading or self._engine.loading:
             self._streams.people.flush()
             os._exit(code)
         return code
@@ -285,9 +288,10 @@ class _Run:
             None if cache is None else cache.answers(self._engine.fingerprint(top_k=options.top_k))
         )
         batch_size = options.batch_size or BATCH_SIZE
+        engine = Engine(self._load_engine)
         async with AsyncExitStack() as stack:
             pipeline = Pipeline(
-                fetcher=_LazyFetcher(self._http_opener(stack, cache)),
+                fetcher=_LazyFetcher(self._http_opener(stack, cache, engine)),
                 reader=LocalReader(max_bytes=options.fetch.max_bytes),
                 decoder=PillowDecoder(
                     DecodeSettings(
@@ -297,7 +301,7 @@ class _Run:
                         max_pixels=options.max_pixels,
                     )
                 ),
-                engine=Engine(self._load_engine),
+                engine=engine,
                 labels=self._labels,
                 model=self._version.id,
                 answers=answers,
@@ -338,7 +342,7 @@ class _Run:
         )
 
     def _http_opener(
-        self, stack: AsyncExitStack, cache: Cache | None
+        self, stack: AsyncExitStack, cache: Cache | None, engine: Engine
     ) -> Callable[[], asyncio.Future[Fetcher]]:
         opened: list[asyncio.Future[Fetcher]] = []
 
@@ -354,7 +358,11 @@ class _Run:
                     has_answer=lambda sha256: answers.get(sha256) is not None,
                 )
             return await stack.enter_async_context(
-                open_http_fetcher(self._options.fetch, revalidation=revalidation)
+                open_http_fetcher(
+                    self._options.fetch,
+                    revalidation=revalidation,
+                    on_unknown=engine.start,  # it loads beside the first download
+                )
             )
 
         def opener() -> asyncio.Future[Fetcher]:

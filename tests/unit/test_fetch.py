@@ -19,7 +19,7 @@ from birdcli.settings import FetchSettings
 from birdcli.validators import Revalidation, Validators
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from birdcli.web_url import WebUrl
 
@@ -99,12 +99,14 @@ def fetcher_over(
     *,
     pauses: Pauses | None = None,
     revalidation: Revalidation | None = None,
+    on_unknown: Callable[[], object] = lambda: None,
 ) -> HttpFetcher:
     return HttpFetcher(
         FetchSettings(retries=2),
         client,
         executor=executor,
         revalidation=revalidation,
+        on_unknown=on_unknown,
         surroundings=Surroundings(sleep=pauses or Pauses(), clock=Ticks(), rng=random.Random(1)),
     )
 
@@ -202,3 +204,29 @@ async def test_the_deadline_covers_pauses(executor: ThreadPoolExecutor) -> None:
     assert (caught.value.code, caught.value.attempts) == (ErrorCode.FETCH_DEADLINE, 1)
     assert caught.value.retryable
     assert dict(caught.value.details) == {"last_code": "fetch.connect"}
+
+
+async def test_an_unknown_url_is_announced_before_it_is_asked_for(
+    executor: ThreadPoolExecutor,
+) -> None:
+    client = ScriptedClient(BODY)
+    asked_before: list[int] = []
+    fetcher = fetcher_over(
+        client, executor, on_unknown=lambda: asked_before.append(len(client.asked))
+    )
+    await fetcher.fetch(REF, Timings(0.0))
+    assert asked_before == [0]
+
+
+async def test_a_url_whose_answer_is_known_is_not_announced(executor: ThreadPoolExecutor) -> None:
+    known = Validators(sha256=DIGEST, etag='"1"')
+    revalidation = Revalidation(store=Store(**{URL: known}), has_answer=lambda _: True)
+    announced: list[int] = []
+    fetcher = fetcher_over(
+        ScriptedClient(Unchanged(DIGEST)),
+        executor,
+        revalidation=revalidation,
+        on_unknown=lambda: announced.append(1),
+    )
+    await fetcher.fetch(REF, Timings(0.0))
+    assert announced == []

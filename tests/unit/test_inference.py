@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,8 @@ from birdcli.items import Classified, DecodedImage, ImageInfo, Outcome, Stage, T
 from tests.fakes import LABELS, FakeClassifier, FakeClock, image_ref
 
 if TYPE_CHECKING:
+    import pytest
+
     from birdcli.items import RgbBatch, ScoreBatch
 
 
@@ -118,3 +121,17 @@ async def test_an_engine_is_loaded_once() -> None:
     engine.close()
     assert loaded == [first]
     assert second is first
+
+
+async def test_an_engine_that_fails_unneeded_disturbs_nobody(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def load() -> FakeClassifier:
+        raise RuntimeError("no engine")
+
+    engine = Engine(load)
+    await asyncio.wait([engine.start()])
+    engine.close()
+    del engine
+    gc.collect()
+    assert caplog.records == []
