@@ -207,6 +207,27 @@ def test_a_home_that_can_only_be_read_prepares_for_itself_each_time(
 
 
 @needs_openvino
+def test_a_version_that_is_removed_during_a_run_costs_the_run_nothing(
+    home: Birdcli, pictures: Path
+) -> None:
+    """What it has prepared for that version is lost, and it says so."""
+    rewrite(home, only_tensorflows_graph)
+    process = home.start("classify", "--no-cache", "-m", "tiny@1", "-")
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(f"{pictures / 'a.png'}\n".encode())
+    process.stdin.flush()
+    assert json.loads(process.stdout.readline())["status"] == "ok"
+    for what in ("production", "tiny@1"):
+        assert home.inline("registry", "remove", what).code == 0
+    stdout, stderr = process.communicate(f"{pictures / 'b.jpg'}\n".encode(), timeout=60)
+    assert process.returncode == 0, stderr.decode()
+    assert json.loads(stdout)["status"] == "ok"
+    (warning,) = [line for line in stderr.decode().splitlines() if "warning" in line]
+    assert "what was prepared for this machine is not kept: tiny@1 is not installed" in warning
+
+
+@needs_openvino
 def test_a_graph_that_answers_otherwise_gives_way_to_the_next_engine(
     home: Birdcli, first_run: Finished, pictures: Path
 ) -> None:

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from birdcli.errors import ErrorCode
 from birdcli.items import Stage
-from birdcli.metrics import RunMetrics
+from birdcli.metrics import ColdStart, RunMetrics
 from birdcli.progress import LiveProgress, print_summary
 from tests.unit.test_record import BACKGROUND, cached, classified, failed
 
@@ -50,14 +50,24 @@ def shown_by(console: Console) -> str:
 
 
 def summary_lines(
-    *outcomes: Outcome, wall_s: float = 2.0, width: int = 80, terminal: bool = False
+    *outcomes: Outcome,
+    wall_s: float = 2.0,
+    width: int = 80,
+    terminal: bool = False,
+    start: ColdStart | None = None,
+    fallbacks: int = 0,
 ) -> list[str]:
     metrics = RunMetrics()
     for outcome in outcomes:
         metrics.observe(outcome)
     console = Console(file=io.StringIO(), width=width, force_terminal=terminal)
     print_summary(
-        console, metrics.summary(wall_s), model="aiy-birds-v1@1", backend="tensorflow/float32"
+        console,
+        metrics.summary(wall_s),
+        model="aiy-birds-v1@1",
+        backend="tensorflow/float32",
+        start=start,
+        fallbacks=fallbacks,
     )
     return shown_by(console).splitlines()
 
@@ -179,6 +189,22 @@ def test_summary_without_failures_is_three_lines() -> None:
         "p50/p95  fetch 81/81, decode 4.1/4.1, inference 85/85, total 184/184 ms",
         "Model    aiy-birds-v1@1 on tensorflow/float32, batches of 8",
     ]
+
+
+def test_summary_says_where_the_start_went() -> None:
+    start = ColdStart(imports_s=3.14, model_s=0.62, first_batch_s=0.049)
+    assert summary_lines(classified(), start=start)[-1] == (
+        "Start    engine ready after 3.8 s: imports 3.1, model 0.62, first batch 0.05"
+    )
+
+
+@pytest.mark.parametrize(
+    ("fallbacks", "words"), [(1, "1 faster way not used"), (2, "2 faster ways not used")]
+)
+def test_summary_counts_faster_ways_that_failed(fallbacks: int, words: str) -> None:
+    assert summary_lines(classified(batch_size=8), width=120, fallbacks=fallbacks)[-1] == (
+        f"Model    aiy-birds-v1@1 on tensorflow/float32, {words}, batches of 8"
+    )
 
 
 def test_summary_of_failures_names_code_example_and_hint() -> None:
