@@ -6,6 +6,7 @@ import json
 from typing import IO, TYPE_CHECKING
 
 from birdcli.cli.installing import keep, print_line
+from birdcli.errors import ModelError
 from birdcli.hashing import sha256_of_bytes
 from birdcli.models.engines import EngineName, this_machine
 from birdcli.models.precision import Precision
@@ -112,4 +113,11 @@ class RunEngine:
             # A precision that was asked for is no proof that a faster one fails.
             free = self._precision is Precision.AUTO
             evidence = make_evidence(self._machine, self.loaded) if free else None
-            keep(self._registry, self._version, evidence, self.loaded.made, self._people)
+            try:
+                keep(self._registry, self._version, evidence, self.loaded.made, self._people)
+            except ModelError as err:  # removed, replaced or locked meanwhile: the records are out
+                print_line(
+                    self._people,
+                    "birdcli: warning: what was prepared for this machine is not kept: "
+                    f"{err.message}",
+                )

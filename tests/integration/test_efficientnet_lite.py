@@ -8,10 +8,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from birdcli.backends.freeze import freeze, to_bfloat16
 from birdcli.backends.saved_model import verify_saved_model
+from birdcli.backends.tensorflow import GraphSpec, load_frozen
 from birdcli.hashing import sha256_of_file
+from birdcli.model_version import InputSpec, OutputKind, Scale
 from birdcli.models.efficientnet_lite import export_imagenet_birds
 from birdcli.models.imagenet_birds import load_birds
+from tests.loading import needs_openvino
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from birdcli.items import RgbBatch, RgbImage
+    from birdcli.ports import Classifier
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.xdist_group("tensorflow")]
 
@@ -150,6 +155,48 @@ def test_two_exports_are_the_same_bytes(exported: Path, tmp_path: Path) -> None:
     assert files == ["saved_model.pb"]
     digests = {sha256_of_file(path / "saved_model.pb") for path in (exported, tmp_path / "again")}
     assert len(digests) == 1
+
+
+@pytest.fixture(scope="module")
+def frozen(exported: Path) -> bytes:
+    spec = GraphSpec(
+        model="imagenet-birds@1",
+        input=InputSpec(scale=Scale.NONE),
+        signature="default",
+        output=OutputKind.PROBABILITIES,
+    )
+    return freeze(exported, spec, fold=True).data
+
+
+def on_engine(engine: str, frozen: bytes) -> Classifier:
+    if engine == "openvino":
+        from birdcli.backends.openvino import convert_graph, load_ir
+
+        ir = convert_graph(frozen, model="m")
+        return load_ir(*ir, model="m", precision="float32", threads=2)
+    halved = engine == "tensorflow in bfloat16"
+    return load_frozen(
+        to_bfloat16(frozen, model="m") if halved else frozen,
+        model="m",
+        class_count=60,
+        backend=engine,
+    )
+
+
+@pytest.mark.parametrize(
+    ("engine", "tolerance"),
+    [
+        ("tensorflow", 1e-4),
+        ("tensorflow in bfloat16", 0.1),
+        pytest.param("openvino", 1e-4, marks=needs_openvino),
+    ],
+)
+def test_its_prepared_graph_scores_as_it_does(
+    model: Any, frozen: bytes, engine: str, tolerance: float
+) -> None:
+    pictures = np.stack([slanted_stripes(), rings(), chequers()])
+    scores = on_engine(engine, frozen).classify(pictures)
+    np.testing.assert_allclose(scores, run(model, "default", pictures), atol=tolerance)
 
 
 PHOTOS = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 from pathlib import Path
 from threading import Event, Thread
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from birdcli.errors import ErrorCode
 from birdcli.files import atomic_writer
 from birdcli.hashing import sha256_of_bytes
 from birdcli.registry.history import Action
-from scripts.registry_proof.placeholder import EVIDENCE, open_registry
+from scripts.registry_proof.placeholder import EVIDENCE, open_registry, stage
 from tests.unit.registry.tools import edit_manifest, promote, refused
 
 if TYPE_CHECKING:
@@ -91,6 +92,27 @@ def test_the_other_derived_graphs_of_a_version_stay_when_it_is_proven_late(
     registry.promote(early, EVIDENCE, alias="canary", note="", who="me")
     assert registry.alias_target("canary") == "birds@1"
     registry.verify_files(registry.resolve("birds@1"))
+
+
+def test_a_version_without_graphs_gets_its_first(registry: Registry) -> None:
+    with registry.staging() as staged:
+        model = stage(staged, "birds", "9").with_prepared(())
+        shutil.rmtree(staged / "prepared")
+        version = registry.install(model, staged, who="me")
+    registry.keep_proof(version, None, {"prepared/a": b"made"}, who="me")
+    registry.verify_files(registry.resolve("birds@9"))
+    assert [entry.path for entry in registry.resolve("birds@9").prepared] == ["prepared/a"]
+
+
+def test_graphs_that_cannot_all_be_written_are_not_written_at_all(registry: Registry) -> None:
+    before = registry.resolve("birds@1")
+    blocked = registry.version_folder(before) / "prepared" / "b"
+    blocked.mkdir()
+    with refused(ErrorCode.MODEL_UNWRITABLE):
+        prepare(registry, "a", "b")
+    blocked.rmdir()
+    assert stored(registry) == {FIRST}
+    assert registry.resolve("birds@1") == before
 
 
 def test_other_bytes_than_were_proven_get_no_graphs(registry: Registry) -> None:
