@@ -7,6 +7,8 @@ import platform
 from importlib import metadata
 from pathlib import Path
 
+from birdcli.cgroups import cpu_limit
+
 # The features that choose other kernels, and with them other rounding.
 # fmt: off
 _FEATURES = frozenset({
@@ -53,7 +55,10 @@ def library_versions(*names: str) -> dict[str, str]:
 
 
 def usable_cpus() -> int:
-    """Returns the number of CPUs this process may use, at least 1."""
-    if hasattr(os, "sched_getaffinity"):
-        return max(1, len(os.sched_getaffinity(0)))
-    return max(1, os.cpu_count() or 1)
+    """Returns the number of CPUs this process may use, at least 1.
+
+    Both its affinity and the limits of its control groups count: a container may have 64 CPUs to
+    run on and the time of one.
+    """
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return min(count for count in (cpus or 1, cpu_limit()) if count is not None)

@@ -147,13 +147,31 @@ def test_clear_removes_everything(folder: Path) -> None:
 
 def test_the_size_is_bounded(folder: Path) -> None:
     with opened(folder, size_limit=300_000) as cache:
+        put_many(cache, 2000)
         answers = cache.answers("model")
-        for number in range(2000):
-            digest = f"{number:064x}"
-            answers.put(digest, replace(ANSWER, image=replace(ANSWER.image, sha256=digest)))
         assert cache.info().bytes < 350_000
         assert answers.get(f"{1999:064x}") is not None
         assert answers.get(f"{0:064x}") is None
+
+
+def put_many(cache: Cache, count: int) -> None:
+    answers = cache.answers("model")
+    for number in range(count):
+        digest = f"{number:064x}"
+        answers.put(digest, replace(ANSWER, image=replace(ANSWER.image, sha256=digest)))
+
+
+def test_everything_written_at_once_is_kept(folder: Path) -> None:
+    with opened(folder) as cache:
+        put_many(cache, 1000)
+        assert cache.info().entries == 1000
+        assert cache.answers("model").get(f"{999:064x}") is not None
+
+
+def test_a_closed_cache_lets_every_writer_pass(folder: Path) -> None:
+    cache = open_cache(folder, size_limit=LIMIT)
+    cache.close()
+    put_many(cache, 1000)
 
 
 def test_many_threads_may_use_it(folder: Path) -> None:

@@ -273,6 +273,15 @@ def test_jpeg_is_reduced_but_not_below_the_input(
     assert drafted_sizes(mocker, data, settings) == [(403 / scale, 401 / scale)]
 
 
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize("progressive", [False, True])
+def test_large_photo_of_any_kind_is_decoded_at_an_eighth(
+    mocker: Any, mode: str, *, progressive: bool
+) -> None:
+    data = encode(Image.new(mode, (2400, 1800)), "JPEG", progressive=progressive)
+    assert drafted_sizes(mocker, data, DecodeSettings()) == [(300.0, 225.0)]
+
+
 @pytest.mark.parametrize("orientation", [1, 6])
 def test_turned_jpeg_is_not_reduced_below_the_input(mocker: Any, orientation: int) -> None:
     data = encode(Image.new("RGB", (800, 200)), "JPEG", exif=exif_with(orientation))

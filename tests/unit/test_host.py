@@ -5,6 +5,8 @@ from __future__ import annotations
 import platform
 from typing import TYPE_CHECKING
 
+import pytest
+
 from birdcli.host import cpu_features, library_versions, usable_cpus
 
 if TYPE_CHECKING:
@@ -31,3 +33,13 @@ def test_at_least_one_cpu_is_usable(mocker: MockerFixture) -> None:
     assert usable_cpus() >= 1
     mocker.patch("birdcli.host.os", spec=["cpu_count"]).cpu_count.return_value = None
     assert usable_cpus() == 1
+
+
+@pytest.mark.parametrize(("limit", "cpus"), [(1, 1), (3, 3), (64, 8), (None, 8)])
+def test_a_container_uses_no_more_cpus_than_it_has_time_on(
+    mocker: MockerFixture, limit: int | None, cpus: int
+) -> None:
+    host = mocker.patch("birdcli.host.os", spec=["sched_getaffinity"])
+    host.sched_getaffinity.return_value = set(range(8))
+    mocker.patch("birdcli.host.cpu_limit", return_value=limit)
+    assert usable_cpus() == cpus
