@@ -23,7 +23,7 @@ from birdcli.models.engines import EngineName, this_machine
 from birdcli.models.install import Draft, SourceOverrides, add
 from birdcli.models.prepared import travels
 from birdcli.registry import Registry, load_builtin_manifest
-from tests.loading import fastest_backend, load
+from tests.loading import fastest_backend, load, needs_openvino
 from tests.tiny_model import SIZE, edit_tflite, save_labels, save_tflite, save_tiny_model
 
 if TYPE_CHECKING:
@@ -289,13 +289,15 @@ def graph_archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
         claims=Claims(scale=Scale.UNIT),
     )
     version = add(registry, draft, SourceOverrides(), install_tools(io.StringIO(), name="tiny@1"))
-    assert len(version.prepared) > 1
     export_version(registry, version, folder / "tiny.tar.gz")
     return folder / "tiny.tar.gz"
 
 
+@needs_openvino
 def test_only_the_graph_that_can_be_checked_travels(graph_archive: Path) -> None:
     fields, files = unpack(graph_archive)
+    stored = registry_at(graph_archive.parent / "home").resolve("tiny@1").prepared
+    assert len(stored) > 1
     (graph,) = [name for name in files if name.startswith("prepared/")]
     assert [it["path"] for it in fields["models"]["tiny"]["1"]["prepared"]] == [graph]
     assert re.fullmatch(r"prepared/tensorflow-[0-9.]+-float32-[0-9a-f]{12}\.pb", graph)
@@ -327,7 +329,6 @@ def test_graphs_that_nobody_can_check_are_not_taken_from_an_archive(
     """OpenVINO would run whatever they describe; those that are used were made here."""
     honest = imported(tmp_path / "honest", graph_archive)
     foreign = [it.path for it in honest.prepared if not travels(it)]
-    assert foreign
     planted = [*foreign, "prepared/openvino-2020.1-float32-0123456789ab.xml", "prepared/any.pb"]
     fields, files = unpack(graph_archive)
     for path in planted:
