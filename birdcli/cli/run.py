@@ -28,7 +28,6 @@ from birdcli.host import usable_cpus
 from birdcli.items import SourceKind
 from birdcli.models.engines import EngineName
 from birdcli.models.precision import Precision
-from birdcli.models.variants import BATCH_SIZE
 from birdcli.settings import BatchSettings, DecodeSettings, PipelineSettings
 from birdcli.streams import protected_streams
 
@@ -284,7 +283,7 @@ class _Run:
         answers = (
             None if cache is None else cache.answers(self._engine.fingerprint(top_k=options.top_k))
         )
-        batch_size = options.batch_size or BATCH_SIZE
+        batch_size = options.batch_size or self._engine.batch_size
         async with AsyncExitStack() as stack:
             decoder = stack.enter_context(
                 ThreadDecoder(
