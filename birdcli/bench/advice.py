@@ -126,8 +126,8 @@ def _about_cpus(host: HostFacts, whole: WholeFacts) -> Iterator[tuple[Finding, s
         yield (
             Finding.MORE_CPUS,
             f"More CPUs help: an image costs {whole.core_ms:.1f} core-ms, so each core more adds "
-            f"about {whole.reached * 1e3 / (whole.decode_core_ms + whole.inference_core_ms):.0f} "
-            "images/s. A list can also be split among machines: --shard.",
+            f"about {whole.images_per_s.median / host.cpus:.0f} images/s. "
+            "A list can also be split among machines: --shard.",
         )
 
 
