@@ -31,7 +31,7 @@ def bound_per_s(decode_core_ms: float, inference_core_ms: float, cpus: int) -> f
     return cpus * 1e3 / (decode_core_ms + inference_core_ms)
 
 
-def find_bottleneck(whole: WholeFacts, cpus: int) -> str:
+def find_bottleneck(whole: WholeFacts, decode: DecodeFacts, cpus: int) -> str:
     """Names in words what bounds the throughput."""
     parts = {
         "decoding": whole.decode_core_ms,
@@ -41,7 +41,7 @@ def find_bottleneck(whole: WholeFacts, cpus: int) -> str:
     total = sum(parts.values())
     ordered = sorted(parts.items(), key=lambda part: -part[1])
     limit = "The CPU is the limit" if cpus == 1 else f"The {cpus} CPUs are the limit"
-    if whole.busy < _BUSY:
+    if _waits(whole, decode):
         limit = f"The CPUs were {whole.busy:.0%} busy: something else was waited for"
     (first, first_ms), *rest = ordered
     shares = ", ".join(f"{name} {ms / total:.0%}" for name, ms in rest)
@@ -75,7 +75,7 @@ def advise(
         Advice(finding=finding, text=text)
         for finding, text in (
             *_about_engines(host, whole, start, openvino_missing=openvino_missing),
-            *_about_cpus(host, whole),
+            *_about_cpus(host, decode, whole),
             *_about_photos(photos, decode, whole),
             *_about_batches(tuple(inference), whole, tuned=tuned),
         )
@@ -104,7 +104,14 @@ def _about_engines(
         )
 
 
-def _about_cpus(host: HostFacts, whole: WholeFacts) -> Iterator[tuple[Finding, str]]:
+def _waits(whole: WholeFacts, decode: DecodeFacts) -> bool:
+    """Tells whether CPUs were idle that could be had: decoding alone got them."""
+    return whole.busy < _BUSY <= decode.busy
+
+
+def _about_cpus(
+    host: HostFacts, decode: DecodeFacts, whole: WholeFacts
+) -> Iterator[tuple[Finding, str]]:
     if host.usable_cpus < host.all_cpus:
         yield (
             Finding.FEWER_CPUS,
@@ -116,11 +123,18 @@ def _about_cpus(host: HostFacts, whole: WholeFacts) -> Iterator[tuple[Finding, s
             Finding.FEWER_CPUS,
             f"--threads {host.cpus} leaves {host.usable_cpus - host.cpus} idle.",
         )
-    if whole.busy < _BUSY:
+    if decode.busy < _BUSY:
+        yield (
+            Finding.SHARED_CPUS,
+            f"Decoding alone got {decode.busy:.0%} of the CPUs: other programs use the rest, or a "
+            "limit that is not seen here slows the process down. Measure again when the host is "
+            "quiet.",
+        )
+    elif _waits(whole, decode):
         yield (
             Finding.IDLE_CPUS,
-            f"The CPUs were only {whole.busy:.0%} busy with this: other programs run, or a limit "
-            "that is not seen here slows the process down. Measure again when the host is quiet.",
+            f"The CPUs were {whole.busy:.0%} busy, and decoding alone keeps them busy: a disk that "
+            "answers slowly, or too few photos.",
         )
     else:
         yield (

@@ -81,11 +81,13 @@ class DecodeFacts:
     Attributes:
         images_per_s: Throughput.
         core_ms: What one costs, milliseconds of one core.
-        sizes: The same by size.
+        busy: Share of the CPUs in use that this got, 0 to 1: nothing else holds it up.
+        sizes: The cost by size.
     """
 
     images_per_s: Rounds
     core_ms: float
+    busy: float
     sizes: tuple[SizeClass, ...]
 
 
@@ -200,6 +202,7 @@ class Finding(StrEnum):
     FEWER_CPUS = "fewer_cpus"
     LARGE_PHOTOS = "large_photos"
     SLOW_DISK = "slow_disk"
+    SHARED_CPUS = "shared_cpus"
     IDLE_CPUS = "idle_cpus"
     MORE_CPUS = "more_cpus"
     TUNE = "tune"

@@ -85,7 +85,7 @@ def make_report(
         inference=inference,
         whole=whole,
         start=start,
-        bottleneck=find_bottleneck(whole[0], subject.cpus),
+        bottleneck=find_bottleneck(whole[0], decode, subject.cpus),
         advice=advice,
         warnings=warn_of_noise(figures),
     )
@@ -129,6 +129,7 @@ def _decode_facts(photos: PhotoSet, decoding: Sequence[DecodeRound]) -> DecodeFa
     return DecodeFacts(
         images_per_s=rates_of(works),
         core_ms=core_ms_of(works),
+        busy=Rounds(tuple(work.busy for work in works)).median,
         sizes=tuple(
             SizeClass(name=name, share=photos.share_of(name), core_ms=core_ms)
             for name, core_ms in costs.items()

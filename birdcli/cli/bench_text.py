@@ -40,9 +40,7 @@ def print_report(report: BenchReport) -> None:
             ("Photos", _photos(report.photos)),
         ]
     )
-    for table in _tables(report):
-        _print_table(table)
-    say("")
+    _print_tables(_tables(report))
     _print_lines(
         [
             ("Bottleneck", f"{report.bottleneck}."),
@@ -61,12 +59,13 @@ def print_tune_report(report: TuneReport) -> None:
     _print_lines([("Model", report.model), ("Photos", _photos(report.photos))])
     count = len(report.screened)
     shown = report.screened[:_TRIALS]
-    title = f"Tried once each ({count} settings" + (
-        f", the best {len(shown)})" if count > len(shown) else ")"
+    best_of = f", the best {len(shown)}" if count > len(shown) else ""
+    _print_tables(
+        [
+            _trials(f"Tried once each ({count} settings{best_of})", shown),
+            _trials("The best again, in turns; the first runs by itself", report.finalists),
+        ]
     )
-    _print_table(_trials(title, shown))
-    _print_table(_trials("The best again, in turns; the first runs by itself", report.finalists))
-    say("")
     best, default = report.chosen, report.finalists[0]
     setting = f"{best.backend}, batches of {best.batch_size}, {best.streams} at once"
     gain = best.images_per_s.median / default.images_per_s.median - 1
@@ -194,6 +193,12 @@ def _print_lines(lines: Iterable[tuple[str, str]]) -> None:
         )
 
 
-def _print_table(table: _Table) -> None:
-    say(f"\n{table.heading}")
-    print_table(table.columns, table.rows, right=range(1, len(table.columns)))
+def _print_tables(tables: Iterable[_Table]) -> None:
+    """Prints tables with an empty line around each; on a terminal they end with one themselves."""
+    pipe = terminal_width() is None
+    say("")
+    for table in tables:
+        say(table.heading)
+        print_table(table.columns, table.rows, right=range(1, len(table.columns)))
+        if pipe:
+            say("")

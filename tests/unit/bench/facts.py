@@ -34,6 +34,7 @@ PHOTOS = PhotoFacts(
 DECODE = DecodeFacts(
     images_per_s=Rounds((580.0, 590.0, 600.0)),
     core_ms=3.4,
+    busy=0.98,
     sizes=(SizeClass(name="1 to 4 MP", share=1.0, core_ms=3.4),),
 )
 INFERENCE = InferenceFacts(

@@ -13,13 +13,21 @@ from birdcli.bench.rounds import Rounds
 from tests.unit.bench.facts import DECODE, HOST, INFERENCE, PHOTOS, START, WHOLE
 
 if TYPE_CHECKING:
-    from birdcli.bench.report import Advice, HostFacts, InferenceFacts, PhotoFacts, WholeFacts
+    from birdcli.bench.report import (
+        Advice,
+        DecodeFacts,
+        HostFacts,
+        InferenceFacts,
+        PhotoFacts,
+        WholeFacts,
+    )
 
 
 def findings(
     *,
     host: HostFacts = HOST,
     photos: PhotoFacts = PHOTOS,
+    decode: DecodeFacts = DECODE,
     inference: tuple[InferenceFacts, ...] = (INFERENCE,),
     whole: WholeFacts = WHOLE,
     openvino_missing: bool = False,
@@ -28,7 +36,7 @@ def findings(
     advice: tuple[Advice, ...] = advise(
         host=host,
         photos=photos,
-        decode=DECODE,
+        decode=decode,
         inference=inference,
         whole=whole,
         start=(START,),
@@ -73,8 +81,16 @@ def test_cpus_left_idle_by_an_option_are_named() -> None:
 
 def test_idle_cpus_are_no_reason_to_buy_more() -> None:
     found = findings(whole=replace(WHOLE, busy=0.5))
-    assert "only 50% busy" in found[Finding.IDLE_CPUS]
+    assert "50% busy" in found[Finding.IDLE_CPUS]
     assert Finding.MORE_CPUS not in found
+
+
+def test_cpus_that_others_use_are_told_apart_from_idle_ones() -> None:
+    decode = replace(DECODE, busy=0.5)
+    found = findings(decode=decode, whole=replace(WHOLE, busy=0.5))
+    assert "got 50% of the CPUs" in found[Finding.SHARED_CPUS]
+    assert not {Finding.MORE_CPUS, Finding.IDLE_CPUS} & set(found)
+    assert find_bottleneck(replace(WHOLE, busy=0.5), decode, 2).startswith("The 2 CPUs are")
 
 
 @pytest.mark.parametrize(
@@ -102,16 +118,16 @@ def test_a_much_faster_batch_size_is_a_reason_to_tune_once() -> None:
 
 
 def test_the_bottleneck_is_named_with_its_share() -> None:
-    words = find_bottleneck(WHOLE, 2)
+    words = find_bottleneck(WHOLE, DECODE, 2)
     assert words.startswith("The 2 CPUs are the limit; decoding takes 53% of the work, inference")
 
 
 def test_a_single_cpu_is_one() -> None:
-    assert find_bottleneck(WHOLE, 1).startswith("The CPU is the limit; ")
+    assert find_bottleneck(WHOLE, DECODE, 1).startswith("The CPU is the limit; ")
 
 
 def test_cpus_that_wait_are_not_the_limit() -> None:
-    words = find_bottleneck(replace(WHOLE, busy=0.6), 2)
+    words = find_bottleneck(replace(WHOLE, busy=0.6), DECODE, 2)
     assert words.startswith("The CPUs were 60% busy: something else was waited for; ")
 
 
