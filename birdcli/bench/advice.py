@@ -76,7 +76,7 @@ def advise(
         for finding, text in (
             *_about_engines(host, whole, start, openvino_missing=openvino_missing),
             *_about_cpus(host, decode, whole),
-            *_about_photos(photos, decode, whole),
+            *_about_photos(photos, whole),
             *_about_batches(tuple(inference), whole, tuned=tuned),
         )
     )
@@ -140,14 +140,12 @@ def _about_cpus(
         yield (
             Finding.MORE_CPUS,
             f"More CPUs help: an image costs {whole.core_ms:.1f} core-ms, so each core more adds "
-            f"about {whole.images_per_s.median / host.cpus:.0f} images/s. "
+            f"up to {whole.images_per_s.median / host.cpus:.0f} images/s. "
             "A list can also be split among machines: --shard.",
         )
 
 
-def _about_photos(
-    photos: PhotoFacts, decode: DecodeFacts, whole: WholeFacts
-) -> Iterator[tuple[Finding, str]]:
+def _about_photos(photos: PhotoFacts, whole: WholeFacts) -> Iterator[tuple[Finding, str]]:
     share = whole.decode_core_ms / whole.core_ms
     if photos.mean_megapixels >= _LARGE_MEGAPIXELS and share >= 0.5:
         yield (

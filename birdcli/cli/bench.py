@@ -53,7 +53,12 @@ def bench(
     threads: Annotated[str, option(metavar="N|auto", help="CPUs to use.")] = "auto",
     seconds: Annotated[
         float,
-        option(min=0.01, max=60.0, help="Of each measurement; there are three rounds of all."),
+        option(
+            metavar="S",
+            min=0.01,
+            max=60.0,
+            help="Of each measurement; there are three rounds of all.",
+        ),
     ] = 0.8,
     tune: Annotated[
         bool,
