@@ -4,9 +4,10 @@
 
 PHOTOS is a folder of pictures, with an `index.csv` (columns `file`, `aiy_label`, `derived_from`) if
 species are to be counted; copies that were derived from others are left out. Each picture is shown
-whole, mirrored, and as five crops (centre and corners, three quarters of each side). The goal: where the untouched model's lead is above five quanta (steps of
-its 8-bit logits), 99 % of the best guesses agree, and no engine is right on two photos fewer.
-`--every` is what the tests use: a twentieth of the pictures.
+whole, mirrored, and as five crops (centre and corners, three quarters of each side). The goal:
+where the untouched model's lead is above five quanta (steps of its 8-bit logits), 99 % of the best
+guesses agree, and no engine is right on two photos fewer. `--every` is what the tests use: a
+twentieth of the pictures.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ MACHINE_PATH = re.compile(r"(?<![\w.)\]])(?:/(?:home|Users)/[a-z]\w*/|/(?:work)/
 # The module that owns a library turns its exceptions into ours (style guide, module map).
 OWNERS = {
     "ai_edge_litert": ("backends/litert.py", "backends/tflite_file.py"),
-    "PIL": ("decode.py", "preprocess.py", "models/pixel_files.py"),
+    "PIL": ("decode.py", "preprocess.py", "models/pixel_files.py", "bench/photos.py"),
     "aiohttp": (
         *("fetch.py", "http_get.py", "http_faults.py", "resolver.py", "models/download.py"),
     ),
@@ -49,10 +49,11 @@ OWNERS = {
         "models/partials.py",
         "cli/listing.py",
         "cli/history_rows.py",
+        "tuning.py",
     ),
     "numpy": (
         *("classifier.py", "decode.py", "inference.py", "preprocess.py"),
-        *("models/*", "backends/*"),
+        *("models/*", "backends/*", "bench/*"),
     ),
     "openvino": ("backends/openvino.py",),
     "pillow_heif": ("decode.py",),
