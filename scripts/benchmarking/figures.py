@@ -39,7 +39,7 @@ def ratios(first: Sequence[float], second: Sequence[float]) -> list[float]:
     return [one / other for one, other in zip(first, second, strict=True)]
 
 
-def marginal_rates(once_s: Sequence[float], thrice_s: Sequence[float], extra: int) -> list[float]:
+def marginal_rates(once_s: Sequence[float], thrice_s: Sequence[float], extra: float) -> list[float]:
     """Returns images/s after the start, pair by pair.
 
     Args:

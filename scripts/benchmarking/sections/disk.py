@@ -20,7 +20,10 @@ def measure_disk(bench: Bench) -> Taken:
     """Runs everything once over the set and once over a list three times as long, in turn."""
     count = len(bench.photos)
     once, thrice = bench.photo_list(count), bench.photo_list(count, times=TIMES)
-    contenders: dict[str, Contender] = {"decode": partial(probe_decode, bench, once)}
+    contenders: dict[str, Contender] = {
+        "decode": partial(probe_decode, bench, once),
+        "entropy": partial(probe_decode, bench, once, "entropy"),
+    }
     for engine in bench.engines:
         contenders[engine.name] = over_both(bench.runner(engine), once, thrice)
         contenders[f"{engine.name}/alone"] = partial(probe_engine, bench, engine)
