@@ -23,8 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from scripts.benchmarking.bench import in_turn, tell
-from scripts.benchmarking.contenders import TIMES, over_both
+from scripts.benchmarking.bench import TIMES, in_turn, tell
+from scripts.benchmarking.contenders import over_both
 from scripts.benchmarking.process import ROOT, Measured, ProcessFailedError, measure
 from scripts.benchmarking.verdict import Judged, exit_code, judge
 
@@ -109,10 +109,9 @@ def checked_out(
     commits = []
     try:
         for position, name in enumerate(names):
-            sha = _git(
-                repository, "rev-parse", "--verify", "--end-of-options", f"{name}^{{commit}}"
-            )
-            folder = scratch / f"{'ab'[position]}"
+            asked = ("--verify", "--end-of-options", f"{name}^{{commit}}")
+            sha = _git(repository, "rev-parse", *asked)
+            folder = scratch / "ab"[position]
             _git(repository, "worktree", "add", "--detach", "--quiet", str(folder), sha)
             own_home = Path(shutil.copytree(home, scratch / f"home-{'ab'[position]}"))
             commits.append(Commit(name=name, sha=sha, folder=folder, home=own_home))
@@ -147,14 +146,14 @@ def compare(
         GateError: A worktree runs another birdcli than its own.
         ProcessFailedError: A run failed.
     """
-    once, thrice = scratch / "once.txt", scratch / "thrice.txt"
-    for path, times in ((once, 1), (thrice, TIMES)):
+    once, longer = scratch / "once.txt", scratch / "longer.txt"
+    for path, times in ((once, 1), (longer, TIMES)):
         path.write_text("".join(f"{photo}\n" for photo in photos) * times)
     for commit in commits:
         _verify_own_package(commit)
     samples = in_turn(
         pairs,
-        {commit.folder.name: over_both(_runner(commit, flags), once, thrice) for commit in commits},
+        {commit.folder.name: over_both(_runner(commit, flags), once, longer) for commit in commits},
     )
     base, head = (commit.folder.name for commit in commits)
     extra = len(photos) * (TIMES - 1)
@@ -163,7 +162,7 @@ def compare(
         "an image after the start": lambda name: [
             (longer - shorter) / extra
             for shorter, longer in zip(
-                samples[f"{name}/wall_s"], samples[f"{name}/thrice_wall_s"], strict=True
+                samples[f"{name}/wall_s"], samples[f"{name}/longer_wall_s"], strict=True
             )
         ],
     }
@@ -200,10 +199,12 @@ def _runner(commit: Commit, flags: Sequence[str]) -> Callable[[Path], Measured]:
 
 def _verify_own_package(commit: Commit) -> None:
     """The environment has a birdcli of its own, which must not be the one that is measured."""
+    code = (
+        "from importlib.util import find_spec; found = find_spec('birdcli')\n"
+        "print(found.origin if found else 'no birdcli')"
+    )
     done = measure(
-        [sys.executable, "-c", "import birdcli; print(birdcli.__file__)"],
-        cwd=commit.folder,
-        environment=_environment(commit),
+        [sys.executable, "-c", code], cwd=commit.folder, environment=_environment(commit)
     )
     found = Path(done.stdout.decode().strip())
     if not found.is_relative_to(commit.folder):

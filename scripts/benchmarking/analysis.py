@@ -190,7 +190,7 @@ def _what_would_move_it(results: Results, disk: Section, name: str, cores: int) 
     return [
         "### What would move it, and by how much",
         "",
-        f"For {NAMES[name]}, from the parts above; computed, not measured.",
+        f"For {NAMES[name]}, computed from the parts above.",
         "",
         *table(["if", "arithmetic", "images/s", "gain"], rows),
         *_more_cores(results, name, cores, costs),

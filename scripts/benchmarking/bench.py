@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from scripts.benchmarking.process import Measured
 
 BIRDCLI: Final = (sys.executable, "-m", "birdcli")
+TIMES: Final = 3
+"""The second list of each pair is so many times as long: what it takes longer is no start."""
 PRECISIONS: Final = ("reference", "float32", "bfloat16")
 
 
@@ -78,6 +80,11 @@ class Bench:
     def list_sizes(self) -> tuple[int, ...]:
         """Lengths of lists up to the whole set: 1, 10, 100, and all."""
         return (*(size for size in (1, 10, 100) if size < len(self.photos)), len(self.photos))
+
+    @property
+    def times(self) -> int:
+        """How many times longer the second list of each pair is."""
+        return 20 if self.quick else TIMES
 
     def write_list(self, name: str, inputs: Sequence[str | Path]) -> Path:
         """Writes a list of inputs and returns where it is."""

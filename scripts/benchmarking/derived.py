@@ -36,9 +36,9 @@ def fastest_of(section: Section) -> str:
 def rates_after_start(section: Section, name: str) -> list[float]:
     """Returns images/s after the start, one for each round."""
     once = section.samples.get(f"{name}/wall_s", [])
-    thrice = section.samples.get(f"{name}/thrice_wall_s", [])
+    longer = section.samples.get(f"{name}/longer_wall_s", [])
     extra = section.number("photos") * (section.number("times") - 1)
-    return marginal_rates(once, thrice, extra) if once and thrice else []
+    return marginal_rates(once, longer, extra) if once and longer else []
 
 
 def start_s(section: Section, name: str) -> float:

@@ -39,18 +39,15 @@ def ratios(first: Sequence[float], second: Sequence[float]) -> list[float]:
     return [one / other for one, other in zip(first, second, strict=True)]
 
 
-def marginal_rates(once_s: Sequence[float], thrice_s: Sequence[float], extra: float) -> list[float]:
+def marginal_rates(once_s: Sequence[float], longer_s: Sequence[float], extra: float) -> list[float]:
     """Returns images/s after the start, pair by pair.
 
     Args:
         once_s: Wall times of runs over a list.
-        thrice_s: Wall times of runs over a longer list.
+        longer_s: Wall times of runs over a longer list.
         extra: How many images longer.
     """
-    pairs = zip(once_s, thrice_s, strict=True)
-    return [
-        extra / (longer - shorter) if longer > shorter else math.inf for shorter, longer in pairs
-    ]
+    return [extra / (longer - shorter) for shorter, longer in zip(once_s, longer_s, strict=True)]
 
 
 def ratio_interval(paired: Sequence[float], confidence: float = _CONFIDENCE) -> Interval:

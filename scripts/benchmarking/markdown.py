@@ -14,8 +14,6 @@ def three(value: float) -> str:
     """Returns a number with three significant digits, a dash for NaN."""
     if math.isnan(value):
         return "-"
-    if math.isinf(value):
-        return "∞"
     if abs(value) >= 100:
         return f"{value:,.0f}"
     digits = 2 - math.floor(math.log10(abs(value))) if value else 2

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 
 from scripts.benchmarking import derived
 from scripts.benchmarking.markdown import three
@@ -28,7 +29,8 @@ _COLOURS: Final = {
     "threads": "#8b949e",
     "original": "#8b949e",
 }
-_PARTS: Final = ("#3f7fd1", "#8250df", "#e8710a", "#1a9c5b", "#bf3989", "#8b949e")
+_PARTS: Final = ("#3f7fd1", "#8250df", "#e8710a", "#1a9c5b", "#bf3989")
+_REST: Final = "#8b949e"
 _MARKERS: Final = "osD^vP"
 
 
@@ -136,7 +138,8 @@ def _stacked(
 ) -> None:
     places = range(len(rows), 0, -1)
     starts = [0.0] * len(rows)
-    for part, colour, values in zip(parts, _PARTS, zip(*rows.values(), strict=True), strict=False):
+    colours = [*_PARTS[: len(parts) - 1], _REST]
+    for part, colour, values in zip(parts, colours, zip(*rows.values(), strict=True), strict=True):
         axes.barh(places, values, left=starts, color=colour, height=0.55, label=part)
         starts = [start + value for start, value in zip(starts, values, strict=True)]
     for place, end in zip(places, starts, strict=True):
@@ -146,7 +149,12 @@ def _stacked(
     axes.set_yticks(places, list(rows))
     axes.grid(visible=False, axis="y")
     axes.margins(x=0.12)
-    axes.legend(loc="upper center", bbox_to_anchor=(0.45, -0.12), ncols=len(parts))
+    figure = axes.get_figure()
+    assert figure is not None
+    figure.legend(
+        loc="outside lower center", ncols=len(parts), fontsize=8.5, columnspacing=1.1,
+        handlelength=1.2,
+    )  # fmt: skip
 
 
 def _cold(results: Results, axes: Axes) -> bool:
@@ -191,7 +199,7 @@ def _list_length(results: Results, axes: Axes) -> bool:
         ]
         photos = disk.number("photos")
         points.append((int(photos), disk.median(f"{name}/wall_s")))
-        points.append((int(photos * disk.number("times")), disk.median(f"{name}/thrice_wall_s")))
+        points.append((int(photos * disk.number("times")), disk.median(f"{name}/longer_wall_s")))
         kept = [(size, wall_s) for size, wall_s in points if wall_s == wall_s]
         if kept:
             axes.plot(*zip(*kept, strict=True), color=_COLOURS[name], marker=marker,
@@ -204,6 +212,8 @@ def _list_length(results: Results, axes: Axes) -> bool:
                   label=NAMES["original"])  # fmt: skip
     axes.set_xscale("log")
     axes.set_yscale("log")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
     axes.set_xlabel("images in the list")
     axes.set_title("Seconds for a whole process")
     axes.legend()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from scripts.benchmarking.baselines import IN_PROCESS, baseline
 from scripts.benchmarking.bench import in_turn
-from scripts.benchmarking.contenders import TIMES, over_both, probe_decode, probe_engine
+from scripts.benchmarking.contenders import over_both, probe_decode, probe_engine
 from scripts.benchmarking.results import Taken
 
 if TYPE_CHECKING:
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
 def measure_disk(bench: Bench) -> Taken:
     """Runs everything once over the set and once over a list three times as long, in turn."""
     count = len(bench.photos)
-    once, thrice = bench.photo_list(count), bench.photo_list(count, times=TIMES)
+    once, longer = bench.photo_list(count), bench.photo_list(count, times=bench.times)
     contenders: dict[str, Contender] = {
         "decode": partial(probe_decode, bench, once),
         "entropy": partial(probe_decode, bench, once, "entropy"),
     }
     for engine in bench.engines:
-        contenders[engine.name] = over_both(bench.runner(engine), once, thrice)
+        contenders[engine.name] = over_both(bench.runner(engine), once, longer)
         contenders[f"{engine.name}/alone"] = partial(probe_engine, bench, engine)
     if bench.is_saved_model:
         for name in IN_PROCESS:
-            contenders[name] = over_both(baseline(bench, name), once, thrice)
+            contenders[name] = over_both(baseline(bench, name), once, longer)
     facts: dict[str, Fact] = {
         "photos": count,
-        "times": TIMES,
+        "times": bench.times,
         "photo_kb": sum(path.stat().st_size for path in bench.photos) / count / 1000,
     }
     samples = in_turn(bench.pairs, contenders, warm=not bench.quick)

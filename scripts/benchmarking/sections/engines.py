@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from scripts.benchmarking.bench import find_precisions, in_turn
-from scripts.benchmarking.contenders import TIMES, over_both, probe_engine
+from scripts.benchmarking.contenders import over_both, probe_engine
 from scripts.benchmarking.results import Taken
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ BATCHES: Final = (1, 2, 4, 8, 16, 32, 64)
 def measure_engines(bench: Bench) -> Taken:
     """Runs each variant end to end and alone, in turn."""
     count = len(bench.photos)
-    lists = bench.photo_list(count), bench.photo_list(count, times=TIMES)
+    lists = bench.photo_list(count), bench.photo_list(count, times=bench.times)
     variants = find_precisions(bench)
     batches = BATCHES[:2] if bench.quick else BATCHES
     contenders: dict[str, Contender] = {}
@@ -30,4 +30,4 @@ def measure_engines(bench: Bench) -> Taken:
         )
     samples = in_turn(bench.pairs, contenders, warm=not bench.quick)
     names = ",".join(variant.name for variant in variants)
-    return Taken(samples=samples, facts={"photos": count, "times": TIMES, "variants": names})
+    return Taken(samples=samples, facts={"photos": count, "times": bench.times, "variants": names})

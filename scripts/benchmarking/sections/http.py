@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from scripts.benchmarking.baselines import Img2Dataset, run_baseline
 from scripts.benchmarking.bench import in_turn
-from scripts.benchmarking.contenders import TIMES, over, over_both
+from scripts.benchmarking.contenders import over, over_both
 from scripts.benchmarking.photo_server import Served, serving
 from scripts.benchmarking.results import Taken
 
@@ -37,7 +37,7 @@ def measure_http(bench: Bench, *, all_urls: bool) -> Taken:
     with serving(folder) as near, serving(folder, latency_ms=LATENCY_MS) as far:
         contenders: dict[str, Contender] = {}
         urls = {name: _lists(bench, name, served) for name, served in (("0", near), ("far", far))}
-        disk = bench.photo_list(count), bench.photo_list(count, times=TIMES)
+        disk = bench.photo_list(count), bench.photo_list(count, times=bench.times)
         hundred = bench.write_list("urls-100", [near.url(path) for path in bench.photos[:URLS]])
         for engine in bench.engines:
             for name, lists, flags in (
@@ -62,7 +62,7 @@ def measure_http(bench: Bench, *, all_urls: bool) -> Taken:
         samples=samples,
         facts={
             "photos": count,
-            "times": TIMES,
+            "times": bench.times,
             "urls": len(bench.photos[:URLS]),
             "original_urls": len(bench.photos[:URLS]) if all_urls else _ORIGINAL_URLS,
             "server_core_ms": near.cpu_s * 1000 / max(near.responses, 1),
@@ -72,7 +72,9 @@ def measure_http(bench: Bench, *, all_urls: bool) -> Taken:
 
 def _lists(bench: Bench, name: str, served: Served) -> tuple[Path, Path]:
     urls = [served.url(path) for path in bench.photos]
-    return bench.write_list(f"{name}-x1", urls), bench.write_list(f"{name}-x{TIMES}", urls * TIMES)
+    return bench.write_list(f"{name}-x1", urls), bench.write_list(
+        f"{name}-x{bench.times}", urls * bench.times
+    )
 
 
 def _original(bench: Bench, served: Served, *, all_urls: bool) -> dict[str, Contender]:

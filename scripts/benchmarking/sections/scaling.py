@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from birdcli.host import usable_cpus
 from scripts.benchmarking.bench import in_turn
-from scripts.benchmarking.contenders import TIMES, over_both
+from scripts.benchmarking.contenders import over_both
 from scripts.benchmarking.photo_server import serving
 from scripts.benchmarking.results import Taken
 
@@ -23,7 +23,7 @@ LATENCY_MS: Final = 100
 def measure_scaling(bench: Bench) -> Taken:
     """Runs the set with one setting after the other, in turn."""
     count = len(bench.photos)
-    lists = bench.photo_list(count), bench.photo_list(count, times=TIMES)
+    lists = bench.photo_list(count), bench.photo_list(count, times=bench.times)
     threads = sorted({1, usable_cpus()})
     settings: list[tuple[str, ...]] = [
         *(("--batch-size", str(size)) for size in (BATCHES[:2] if bench.quick else BATCHES)),
@@ -37,7 +37,10 @@ def measure_scaling(bench: Bench) -> Taken:
                     bench.runner(engine, *setting), *lists
                 )
         urls = [served.url(path) for path in bench.photos]
-        far = bench.write_list("scaling-x1", urls), bench.write_list("scaling-x3", urls * TIMES)
+        far = (
+            bench.write_list("scaling-x1", urls),
+            bench.write_list("scaling-x3", urls * bench.times),
+        )
         for number in PER_HOST[:2] if bench.quick else PER_HOST:
             contenders[f"{bench.fastest.name}/--per-host {number}"] = over_both(
                 bench.runner(bench.fastest, "--per-host", str(number)), *far
@@ -45,7 +48,7 @@ def measure_scaling(bench: Bench) -> Taken:
         samples = in_turn(bench.pairs, contenders, warm=False)
     facts: dict[str, Fact] = {
         "photos": count,
-        "times": TIMES,
+        "times": bench.times,
         "latency_ms": LATENCY_MS,
         "threads": usable_cpus(),
     }

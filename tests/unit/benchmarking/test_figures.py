@@ -15,10 +15,6 @@ def test_a_rate_after_the_start_leaves_the_start_out() -> None:
     assert marginal_rates([5.0, 2.0], [9.0, 4.0], 400) == [100.0, 200.0]
 
 
-def test_a_longer_list_that_took_no_longer_has_no_rate() -> None:
-    assert marginal_rates([5.0], [5.0], 400) == [math.inf]
-
-
 @pytest.mark.parametrize(
     ("pairs", "confidence", "left_out"),
     # Tables of the signed-rank test: critical values 0, 2, 3, 8 at 5 %, two-sided.
