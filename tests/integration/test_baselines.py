@@ -15,7 +15,12 @@ from tests.tiny_model import CLASSES, SIZE, save_hub_module
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = [pytest.mark.tensorflow, pytest.mark.xdist_group("tensorflow")]
+pytestmark = [
+    pytest.mark.tensorflow,
+    pytest.mark.xdist_group("tensorflow"),
+    # The front door of tensorflow-hub, which birdcli does not use.
+    pytest.mark.filterwarnings("ignore:pkg_resources is deprecated:UserWarning"),
+]
 
 LABELS = "id,name\n" + "".join(f"{number},Species {number}\n" for number in range(CLASSES))
 

@@ -141,7 +141,7 @@ def make_views(source: Path, folder: Path) -> list[View]:
             "corner": upright.crop((0, 0, *inner)),
         }
         for name, view in made.items():
-            path = folder / f"{row['file']}.{name}.png"
+            path = folder / f"{row['file'].replace('/', '-')}.{name}.png"
             view.save(path, compress_level=1)
             views.append(View(path=path, label=""))
     return views
