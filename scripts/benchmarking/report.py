@@ -97,7 +97,7 @@ def _method(results: Results) -> list[str]:
         "settings here: a process for each core, several shards for each, no files kept.",
         "- The machine is a virtual one and shared. Trust ratios before seconds.",
         "",
-        "To measure again (an hour), or only write this page anew from "
+        "To measure again (hours), or only write this page anew from "
         f"[the raw results]({RESULTS_FILE}), which hold every sample of every round:",
         "",
         "```console",

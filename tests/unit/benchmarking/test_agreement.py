@@ -41,6 +41,8 @@ def test_originals_come_with_three_views_of_each(tmp_path: Path) -> None:
         Image.new("RGB", (40, 20), "red").save(tmp_path / "source" / name)
     views = make_views(tmp_path / "source", tmp_path / "views")
     assert [found.label for found in views] == ["Pica pica", *[""] * 7]
-    assert [Image.open(found.path).size for found in views[:4]] == [
-        (40, 20), (40, 20), (30, 15), (30, 15),
-    ]  # fmt: skip
+    sizes = []
+    for found in views[:4]:
+        with Image.open(found.path) as picture:
+            sizes.append(picture.size)
+    assert sizes == [(40, 20), (40, 20), (30, 15), (30, 15)]
