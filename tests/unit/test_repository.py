@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 REPOSITORY = Path(__file__).resolve().parents[2]
 PACKAGE = REPOSITORY / "birdcli"
 
-LOCKS = ("requirements.lock", "requirements-build.lock", "requirements-dev.lock")
+LOCKS = (
+    *("requirements.lock", "requirements-build.lock", "requirements-dev.lock"),
+    "requirements-img2dataset.lock",
+)
 PROGRAMS = ("scripts/check", "scripts/demo", "scripts/lock", "scripts/test", ".ci/run")
 # They use whatever index pip is configured for on the machine.
 INSTALLERS = (*LOCKS, "scripts/_setup.sh", "scripts/lock", ".ci/run", "Dockerfile")
@@ -213,7 +216,10 @@ def test_locks_meet_what_the_project_demands() -> None:
     demanded = {
         "requirements.lock": described["project"]["dependencies"],
         "requirements-build.lock": [*groups["build"], *described["build-system"]["requires"]],
-        "requirements-dev.lock": [it for it in groups["dev"] if isinstance(it, str)],
+        "requirements-dev.lock": [
+            it for group in ("bench", "dev") for it in groups[group] if isinstance(it, str)
+        ],
+        "requirements-img2dataset.lock": groups["img2dataset"],
     }
     for lock, requirements in demanded.items():
         locked = locked_requirements(lock)
