@@ -109,7 +109,13 @@ class OpenVinoClassifier:
 
 
 def load_ir(
-    description: bytes, weights: bytes, *, model: str, precision: str, threads: int
+    description: bytes,
+    weights: bytes,
+    *,
+    model: str,
+    precision: str,
+    threads: int,
+    streams: int | None = None,
 ) -> OpenVinoClassifier:
     """Loads what `convert_graph` made.
 
@@ -119,12 +125,13 @@ def load_ir(
         model: What to call the model in messages.
         precision: `float32` or `bfloat16`.
         threads: CPUs to use.
+        streams: Batches at once; None for the usual number.
 
     Raises:
         ModelError: ``model.load_failed``, ``model.runtime_missing``.
     """
     library = openvino()
-    streams = streams_for(threads)
+    streams = streams or streams_for(threads)
     settings = {
         "NUM_STREAMS": streams,
         "INFERENCE_NUM_THREADS": threads,

@@ -48,17 +48,18 @@ def tensorflow_hub() -> Any:
     return hub
 
 
-def configure_threads(threads: int) -> int:
+def configure_threads(threads: int, streams: int | None = None) -> int:
     """Divides CPUs among batches that run at once; without effect once TensorFlow has run.
 
     Args:
         threads: CPUs to use.
+        streams: Batches at once; None for the usual number.
 
     Returns:
         How many batches to run at once.
     """
     tf = tensorflow()
-    streams = streams_for(threads)
+    streams = streams or streams_for(threads)
     try:
         tf.config.threading.set_intra_op_parallelism_threads(max(1, threads // streams))
         tf.config.threading.set_inter_op_parallelism_threads(streams)

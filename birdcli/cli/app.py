@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from birdcli import __version__
-from birdcli.cli import cache, classify, registry
+from birdcli.cli import bench, cache, classify, registry
 from birdcli.cli.options import option
 from birdcli.streams import open_missing_streams, tolerate_lost_stderr
 
@@ -20,6 +20,7 @@ app = typer.Typer(
 )
 app.add_typer(classify.app)
 app.add_typer(registry.app, name="registry")
+app.add_typer(bench.app)
 app.add_typer(cache.app, name="cache")
 
 

@@ -116,7 +116,8 @@ def classify(
     engine: Annotated[
         EngineOption,
         option(
-            help="auto: openvino where it is installed, else tensorflow; litert for TFLite files.",
+            help="auto: what bench --tune found, else openvino where it is installed, else "
+            "tensorflow; litert for TFLite files.",
             rich_help_panel=_MODEL,
         ),
     ] = EngineOption.AUTO,

@@ -91,7 +91,7 @@ def choose_photos(arguments: list[str]) -> ChosenPhotos:
                 ErrorCode.USAGE_BAD_FLAG, "a list with species is compared alone, one at a time"
             )
         return _listed_photos(Path(arguments[0]))
-    return _found_photos(arguments)
+    return find_photos(arguments)
 
 
 def _listed_photos(path: Path) -> ChosenPhotos:
@@ -105,7 +105,13 @@ def _listed_photos(path: Path) -> ChosenPhotos:
     )
 
 
-def _found_photos(arguments: list[str]) -> ChosenPhotos:
+def find_photos(arguments: list[str]) -> ChosenPhotos:
+    """Returns the photos that files and folders stand for.
+
+    Raises:
+        UsageError: ``usage.bad_flag`` for a URL or stdin, ``usage.input_unreadable`` for a file or
+            a folder, ``usage.no_input`` if there is none.
+    """
     from birdcli.items import Failed, SourceKind
     from birdcli.record import visible_source
     from birdcli.settings import ListSettings

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from typing import IO, TYPE_CHECKING
 
+from birdcli.cli.context import home_folder
 from birdcli.cli.installing import keep, print_line
 from birdcli.errors import ModelError
 from birdcli.hashing import sha256_of_bytes
 from birdcli.models.engines import EngineName, this_machine
 from birdcli.models.precision import Precision
-from birdcli.models.variants import plan_variants
+from birdcli.models.variants import BATCH_SIZE, plan_variants
+from birdcli.tuning import find_tuning, load_tunings, tuning_key
 
 if TYPE_CHECKING:
     from birdcli.labels import LabelSet
@@ -27,6 +29,7 @@ class RunEngine:
     Attributes:
         loaded: The model, once it is loaded; None while no picture needed it.
         loading: Whether it is being loaded at this moment.
+        batch_size: Images in a batch at the most, unless another number is asked for.
     """
 
     def __init__(
@@ -39,8 +42,12 @@ class RunEngine:
         precision: Precision,
         threads: int,
         people: IO[str],
+        streams: int | None = None,
     ) -> None:
         """Chooses; nothing is imported yet.
+
+        Where `birdcli bench --tune` has found what is fastest here, that is preferred, unless the
+        number of streams is given.
 
         Raises:
             UsageError: ``usage.bad_flag`` for what the version cannot have.
@@ -52,7 +59,25 @@ class RunEngine:
         self._version = version
         self._labels = labels
         self._machine = this_machine()
-        self._plan = plan_variants(version, self._machine, engine=engine, precision=precision)
+        tuned = (
+            None
+            if streams
+            else find_tuning(
+                load_tunings(home_folder()), tuning_key(version, self._machine, cpus=threads)
+            )
+        )
+        preferred = None if tuned is None else tuned.setting
+        self._plan = plan_variants(
+            version,
+            self._machine,
+            engine=engine,
+            precision=precision,
+            preferred=None if preferred is None else preferred.variant,
+        )
+        if preferred is not None and preferred.variant != self._plan[0]:
+            preferred = None  # something else was asked for
+        self.batch_size = BATCH_SIZE if preferred is None else preferred.batch_size
+        self._streams = streams if preferred is None else preferred.streams
         self._engine = engine
         self._precision = precision
         self._threads = threads
@@ -96,6 +121,7 @@ class RunEngine:
             self._labels,
             self._machine,
             threads=self._threads,
+            streams=self._streams,
             warn=lambda text: print_line(self._people, f"birdcli: warning: {text}"),
         )
         self.loading = True

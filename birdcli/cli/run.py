@@ -27,7 +27,6 @@ from birdcli.errors import ErrorCode, UsageError
 from birdcli.host import usable_cpus
 from birdcli.models.engines import EngineName
 from birdcli.models.precision import Precision
-from birdcli.models.variants import BATCH_SIZE
 from birdcli.settings import BatchSettings, DecodeSettings, PipelineSettings
 from birdcli.streams import protected_streams
 
@@ -287,7 +286,7 @@ class _Run:
         answers = (
             None if cache is None else cache.answers(self._engine.fingerprint(top_k=options.top_k))
         )
-        batch_size = options.batch_size or BATCH_SIZE
+        batch_size = options.batch_size or self._engine.batch_size
         engine = Engine(self._load_engine)
         async with AsyncExitStack() as stack:
             pipeline = Pipeline(

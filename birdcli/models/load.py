@@ -116,6 +116,7 @@ class ModelLoader:
         *,
         threads: int,
         warn: Callable[[str], None],
+        streams: int | None = None,
     ) -> None:
         """Prepares; nothing is loaded yet.
 
@@ -126,12 +127,14 @@ class ModelLoader:
             machine: Which libraries there are.
             threads: CPUs to use.
             warn: Tells people what is slower than it could be.
+            streams: Batches at once; None for the engine's usual number.
         """
         self._folder = folder
         self._version = version
         self._labels = labels
         self._machine = machine
         self._threads = threads
+        self._streams = streams
         self._warn = warn
         self.preparation = Preparation(
             folder, version, machine, reproduces=self._graph_reproduces, warn=warn
@@ -212,7 +215,7 @@ class ModelLoader:
         from birdcli.backends.tensorflow import load_frozen, load_reference
         from birdcli.backends.tensorflow_runtime import configure_threads
 
-        streams = configure_threads(self._threads)
+        streams = configure_threads(self._threads, self._streams)
         if variant.reference:
             self.preparation.verify_module()
             module = self._folder / MODULE_FOLDER
@@ -236,6 +239,7 @@ class ModelLoader:
             model=self._version.id,
             precision=variant.precision,
             threads=self._threads,
+            streams=self._streams,
         )
 
     def _load_tflite(self, variant: Variant) -> Classifier:

@@ -226,3 +226,17 @@ def known(first_run: Finished, pictures: Path) -> Path:
     """The pictures, their answers cached."""
     assert first_run.code == 0, first_run.stderr
     return pictures
+
+
+@pytest.fixture(scope="session")
+def lite(shared_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Birdcli:
+    """The command over a home whose production model is a bare TFLite file."""
+    run = Birdcli(tmp_path_factory.mktemp("lite"))
+    added = run(
+        *("registry", "add", "lite@1", shared_folder / "lite.tflite"),
+        *("--labels", shared_folder / "labels.csv"),
+    )
+    assert added.code == 0, added.stderr
+    promoted = run("registry", "promote", "lite@1")
+    assert promoted.code == 0, promoted.stderr
+    return run

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 HEAVY = ("numpy", "aiohttp", "PIL", "tensorflow", "rich.table")
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["registry", "list"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["--version"], ["registry", "list"], ["bench", "--help"], ["bench", "--show"]],
+)
 def test_quick_commands_import_nothing_heavy(arguments: list[str]) -> None:
     code = (
         "import sys\n"

@@ -21,20 +21,6 @@ if TYPE_CHECKING:
 on_one_worker = pytest.mark.xdist_group("lite")
 
 
-@pytest.fixture(scope="session")
-def lite(shared_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Birdcli:
-    """The command over a home whose production model is a bare TFLite file."""
-    run = Birdcli(tmp_path_factory.mktemp("lite"))
-    added = run(
-        *("registry", "add", "lite@1", shared_folder / "lite.tflite"),
-        *("--labels", shared_folder / "labels.csv"),
-    )
-    assert added.code == 0, added.stderr
-    promoted = run("registry", "promote", "lite@1")
-    assert promoted.code == 0, promoted.stderr
-    return run
-
-
 @on_one_worker
 def test_a_tflite_file_is_added_promoted_and_used(lite: Birdcli, pictures: Path) -> None:
     done = lite("classify", pictures)

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 REPOSITORY = Path(__file__).resolve().parents[2]
 PACKAGE = REPOSITORY / "birdcli"
 
-LOCKS = ("requirements.lock", "requirements-build.lock", "requirements-dev.lock")
+LOCKS = (
+    *("requirements.lock", "requirements-build.lock", "requirements-dev.lock"),
+    "requirements-img2dataset.lock",
+)
 PROGRAMS = ("scripts/check", "scripts/demo", "scripts/lock", "scripts/test", ".ci/run")
 # They use whatever index pip is configured for on the machine.
 INSTALLERS = (*LOCKS, "scripts/_setup.sh", "scripts/lock", ".ci/run", "Dockerfile")
@@ -34,7 +37,7 @@ MACHINE_PATH = re.compile(r"(?<![\w.)\]])(?:/(?:home|Users)/[a-z]\w*/|/(?:work)/
 # The module that owns a library turns its exceptions into ours (style guide, module map).
 OWNERS = {
     "ai_edge_litert": ("backends/litert.py", "backends/tflite_file.py"),
-    "PIL": ("decode.py", "preprocess.py", "models/pixel_files.py"),
+    "PIL": ("decode.py", "preprocess.py", "models/pixel_files.py", "bench/photos.py"),
     "aiohttp": (
         *("fetch.py", "http_get.py", "http_faults.py", "resolver.py", "models/download.py"),
     ),
@@ -49,10 +52,11 @@ OWNERS = {
         "models/partials.py",
         "cli/listing.py",
         "cli/history_rows.py",
+        "tuning.py",
     ),
     "numpy": (
         *("classifier.py", "decode.py", "inference.py", "preprocess.py"),
-        *("models/*", "backends/*"),
+        *("models/*", "backends/*", "bench/*"),
     ),
     "openvino": ("backends/openvino.py",),
     "pillow_heif": ("decode.py",),
@@ -212,7 +216,10 @@ def test_locks_meet_what_the_project_demands() -> None:
     demanded = {
         "requirements.lock": described["project"]["dependencies"],
         "requirements-build.lock": [*groups["build"], *described["build-system"]["requires"]],
-        "requirements-dev.lock": [it for it in groups["dev"] if isinstance(it, str)],
+        "requirements-dev.lock": [
+            it for group in ("bench", "dev") for it in groups[group] if isinstance(it, str)
+        ],
+        "requirements-img2dataset.lock": groups["img2dataset"],
     }
     for lock, requirements in demanded.items():
         locked = locked_requirements(lock)

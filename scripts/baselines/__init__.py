@@ -1,0 +1,1 @@
+"""What birdcli is measured against: programs as one would write them without it."""
