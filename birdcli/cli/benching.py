@@ -13,8 +13,8 @@ from birdcli.bench.advice import bound_per_s
 from birdcli.bench.decoding import measure_decoding
 from birdcli.bench.rounds import Rounds, core_ms_of
 from birdcli.cli.bench_facts import MeasuredEngine, make_report
-from birdcli.cli.bench_subject import BenchOptions, BenchSubject, open_worker
-from birdcli.errors import ModelError
+from birdcli.cli.bench_subject import BenchOptions, BenchSubject, open_subject, open_worker
+from birdcli.errors import ErrorCode, ModelError
 from birdcli.models.precision import Precision
 from birdcli.models.prepared import unfit
 
@@ -38,37 +38,45 @@ def run_bench(options: BenchOptions, people: IO[str]) -> BenchReport:
         BirdError: The model or the photos cannot be used.
     """
     with ExitStack() as stack:
-        subject = BenchSubject(options, people, stack, tuned=True)
+        return measure(open_subject(options, people, stack, tuned=True), options.seconds)
+
+
+def measure(subject: BenchSubject, seconds: float) -> BenchReport:
+    """Measures everything in rounds of so many seconds each.
+
+    Raises:
+        ModelError: No engine runs the model, or it cannot be trusted.
+    """
+    with ExitStack() as stack:
         engines = _start_engines(subject, stack)
         decoding: list[DecodeRound] = []
         subject.say("measuring decoding, inference, and both together")
         for _ in range(_ROUNDS):
             decoding.append(
                 measure_decoding(
-                    subject.photos, subject.decode, threads=subject.cpus, seconds=options.seconds
+                    subject.photos, subject.decode, threads=subject.cpus, seconds=seconds
                 )
             )
             for engine in engines:
-                _measure_inference(subject, engine, options.seconds)
+                _measure_inference(engine, seconds)
             for engine in engines:
-                _measure_whole(subject, engine, decoding, options.seconds * _WHOLE_FACTOR)
+                _measure_whole(subject, engine, decoding, seconds * _WHOLE_FACTOR)
     return make_report(subject, engines, decoding)
 
 
 def _start_engines(subject: BenchSubject, stack: ExitStack) -> list[MeasuredEngine]:
     engines: list[MeasuredEngine] = []
-    names = list(dict.fromkeys(variant.engine for variant in subject.variants))
-    for name in names:
+    for name in subject.engines:
         subject.say(f"starting {name}")
-        variants = [variant for variant in subject.variants if variant.engine is name]
         try:
-            worker, loaded = open_worker(subject, variants, stack, streams=None)
+            worker, loaded = open_worker(subject, subject.variants_of(name), stack, streams=None)
+            command_s = _time_command(subject, next(iter(loaded)))
         except ModelError as err:
-            if not unfit(err) or (name == names[-1] and not engines):
+            if not unfit(err) or (name is subject.engines[-1] and not engines):
                 raise
             subject.warn(f"{name} is left out: {err.message}")
             continue
-        engine = MeasuredEngine(worker, loaded, _time_command(subject, next(iter(loaded))))
+        engine = MeasuredEngine(worker, loaded, command_s)
         for variant in loaded:
             for batch_size in sorted({*_BATCH_SIZES, subject.batch_size_of(variant)}):
                 worker.infer(variant, batch_size, 0.0)  # shapes are compiled when they first come
@@ -79,7 +87,11 @@ def _start_engines(subject: BenchSubject, stack: ExitStack) -> list[MeasuredEngi
 
 
 def _time_command(subject: BenchSubject, variant: Variant) -> Rounds:
-    """Returns how long `birdcli classify` of one photo takes, from its start to its end."""
+    """Returns how long `birdcli classify` of one photo takes, from its start to its end.
+
+    Raises:
+        ModelError: ``model.load_failed`` if it fails.
+    """
     precisions = {precision.value for precision in Precision}
     precision = variant.precision if variant.precision in precisions else "auto"
     command = [
@@ -95,7 +107,7 @@ def _time_command(subject: BenchSubject, variant: Variant) -> Rounds:
     taken = []
     for _ in range(_STARTS):
         started_s = time.perf_counter()
-        subprocess.run(  # noqa: S603 - our own command
+        done = subprocess.run(  # noqa: S603 - our own command
             command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -104,10 +116,15 @@ def _time_command(subject: BenchSubject, variant: Variant) -> Rounds:
             check=False,
         )
         taken.append(time.perf_counter() - started_s)
+        if done.returncode:
+            raise ModelError(
+                ErrorCode.MODEL_LOAD_FAILED,
+                f"classify --engine {variant.engine} ended with code {done.returncode}",
+            )
     return Rounds(tuple(taken))
 
 
-def _measure_inference(subject: BenchSubject, engine: MeasuredEngine, seconds: float) -> None:
+def _measure_inference(engine: MeasuredEngine, seconds: float) -> None:
     for (variant, batch_size), rounds in engine.inference.items():
         rounds.append(engine.worker.infer(variant, batch_size, seconds))
 

@@ -16,8 +16,8 @@ from birdcli.bench.trials import (
     trial_of,
 )
 from birdcli.cli.bench_facts import photo_facts
-from birdcli.cli.bench_subject import BenchOptions, BenchSubject, open_worker
-from birdcli.errors import ErrorCode, ModelError
+from birdcli.cli.bench_subject import BenchOptions, BenchSubject, open_subject, open_worker
+from birdcli.errors import ModelError
 from birdcli.models.prepared import unfit
 from birdcli.models.variants import BATCH_SIZE
 from birdcli.tuning import Tuning, best_setting
@@ -39,13 +39,21 @@ def run_tune(options: BenchOptions, people: IO[str]) -> tuple[TuneReport, Tuning
         BirdError: The model or the photos cannot be used.
     """
     with ExitStack() as stack:
-        subject = BenchSubject(options, people, stack, tuned=False)
-        screened = _screen_all(subject, options.seconds)
-        # Settings come in the order of the plan: the first is what runs by itself.
-        default = next(iter(screened))
-        finalists = pick_finalists(screened, default)
-        subject.say(f"comparing the best {len(finalists)}")
-        rates = _compare(subject, finalists, options.seconds * _FINAL_FACTOR)
+        return tune(open_subject(options, people, stack, tuned=False), options.seconds)
+
+
+def tune(subject: BenchSubject, seconds: float) -> tuple[TuneReport, Tuning]:
+    """Measures each setting once for so many seconds, and the best ones again in turns.
+
+    Raises:
+        ModelError: No engine runs the model, or it cannot be trusted.
+    """
+    screened = _screen_all(subject, seconds)
+    # Settings come in the order of the plan: the first is what runs by itself.
+    default = next(iter(screened))
+    finalists = pick_finalists(screened, default)
+    subject.say(f"comparing the best {len(finalists)}")
+    rates = _compare(subject, finalists, seconds * _FINAL_FACTOR)
     chosen = best_setting(rates, default=default)
     final = {setting: trial_of(setting, tuple(rates[setting])) for setting in finalists}
     report = TuneReport(
@@ -76,18 +84,14 @@ def run_tune(options: BenchOptions, people: IO[str]) -> tuple[TuneReport, Tuning
 
 def _screen_all(subject: BenchSubject, seconds: float) -> dict[Setting, float]:
     rates: dict[Setting, float] = {}
-    for name in dict.fromkeys(variant.engine for variant in subject.variants):
+    for name in subject.engines:
         subject.say(f"trying {name}")
         try:
             _screen(subject, name, seconds, rates)
         except ModelError as err:
-            if not unfit(err):
+            if not unfit(err) or (name is subject.engines[-1] and not rates):
                 raise
             subject.warn(f"{name} is left out: {err.message}")
-    if not rates:
-        raise ModelError(
-            ErrorCode.MODEL_LOAD_FAILED, f"there is no engine that runs {subject.version.id}"
-        )
     return rates
 
 
@@ -95,7 +99,7 @@ def _screen(
     subject: BenchSubject, name: EngineName, seconds: float, rates: dict[Setting, float]
 ) -> None:
     """Measures each setting of one engine once."""
-    variants = [variant for variant in subject.variants if variant.engine is name]
+    variants = subject.variants_of(name)
     for streams in stream_counts(name, subject.cpus):
         with ExitStack() as stack:
             worker, loaded = open_worker(subject, variants, stack, streams=streams)

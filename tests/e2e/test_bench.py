@@ -51,7 +51,8 @@ def batch_sizes(run: Birdcli, pictures: Path, *options: str) -> set[int]:
 
 
 def test_a_host_is_measured_for_people(birdcli: Birdcli, pictures: Path) -> None:
-    done = birdcli("bench", pictures, "--engine", "openvino", *QUICK)
+    text = pictures / "readme.txt"
+    done = birdcli("bench", pictures, text, "--engine", "openvino", *QUICK)
     assert done.code == 0, done.stderr
     lines = done.stdout.decode().splitlines()
     assert lines[0].startswith("Host        ")
@@ -62,14 +63,15 @@ def test_a_host_is_measured_for_people(birdcli: Birdcli, pictures: Path) -> None
     assert any(line.startswith("Bottleneck  The ") for line in lines)
     assert not any(line.startswith("tensorflow") for line in lines)
     assert "birdcli: starting openvino …" in done.stderr
+    assert f"1 of the photos left out: {text}: this is text" in done.stderr
 
 
-def test_a_host_is_measured_for_programs(lite: Birdcli, pictures: Path) -> None:
-    done = lite("bench", pictures, "--json", *QUICK)
+def test_a_host_is_measured_for_programs_with_drawn_photos(lite: Birdcli) -> None:
+    done = lite("bench", "--json", *QUICK)
     assert done.code == 0, done.stderr
     report = json.loads(done.stdout)
     assert report["model"] == "lite@1"
-    assert report["photos"]["measured"] == 5
+    assert report["photos"]["generated"]
     assert {row["batch_size"] for row in report["inference"]} >= {1, 8, 32}
     (whole,) = report["whole"]
     assert whole["engine"] == "litert"
@@ -96,6 +98,13 @@ def test_classify_uses_what_is_remembered_unless_told_otherwise(
     run = edited(lite, tmp_path, batch_size=1)
     assert batch_sizes(run, pictures) == {1}
     assert max(batch_sizes(run, pictures, "--batch-size", "5")) > 1
+
+
+def test_a_setting_of_an_engine_that_does_not_run_is_not_used(
+    lite: Birdcli, pictures: Path, tmp_path: Path
+) -> None:
+    run = edited(lite, tmp_path, engine="openvino", precision="float32", batch_size=1)
+    assert max(batch_sizes(run, pictures)) > 1
 
 
 def test_what_other_libraries_were_tuned_with_is_not_used(

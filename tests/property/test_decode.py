@@ -15,7 +15,7 @@ from birdcli.decode import decode_image
 from birdcli.errors import DecodeError
 from birdcli.settings import DecodeSettings
 
-# As in a run, where `ThreadDecoder` silences Pillow.
+# As in a run, where `PillowDecoder` silences Pillow.
 pytestmark = pytest.mark.filterwarnings("ignore:::PIL")
 
 LIMITS = DecodeSettings(height=12, width=9, max_pixels=250_000)
