@@ -79,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             )
             results = msgspec.structs.replace(results, sections={**results.sections, name: section})
             save_results(path, results)
-    write_report(results, options.out)
+    write_report(load_results(path), options.out)  # as `--render` will, to the last digit
     return 0
 
 

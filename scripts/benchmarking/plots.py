@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from scripts.benchmarking import derived
 from scripts.benchmarking.markdown import three
@@ -31,6 +31,7 @@ _COLOURS: Final = {
 }
 _PARTS: Final = ("#3f7fd1", "#8250df", "#e8710a", "#1a9c5b", "#bf3989")
 _REST: Final = "#8b949e"
+_SECONDS: Final = (0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200)
 _MARKERS: Final = "osD^vP"
 
 
@@ -214,6 +215,9 @@ def _list_length(results: Results, axes: Axes) -> bool:
     axes.set_yscale("log")
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+        axis.set_minor_formatter(NullFormatter())
+    low, high = axes.get_ylim()
+    axes.set_yticks([seconds for seconds in _SECONDS if low <= seconds <= high])
     axes.set_xlabel("images in the list")
     axes.set_title("Seconds for a whole process")
     axes.legend()

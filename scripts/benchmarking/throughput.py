@@ -122,7 +122,7 @@ def from_disk(results: Results) -> list[str]:
         *table(
             ["", "decode, ms", "inference, ms", "bound, images/s", "end to end", "reached"], bounds
         ),
-        *picture("list-length", "Lines: seconds for lists from 1 to 1,800 images"),
+        *picture("list-length", "Lines: seconds of a whole process by the length of its list"),
     ]  # fmt: skip
 
 

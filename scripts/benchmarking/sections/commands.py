@@ -39,9 +39,8 @@ def measure_commands(bench: Bench) -> Taken:
     def runner(arguments: tuple[str, ...]) -> Callable[[], dict[str, float]]:
         return lambda: {"wall_s": measure([*BIRDCLI, *arguments]).wall_s}
 
+    contenders = {" ".join(words): runner(words) for words in COMMANDS}
     return Taken(
-        samples=in_turn(
-            1 if bench.quick else 10, {" ".join(words): runner(words) for words in COMMANDS}
-        ),
+        samples=in_turn(1 if bench.quick else 10, contenders, warm=not bench.quick),
         facts={f"{' '.join(words)}/imports": heavy_imports(words) for words in COMMANDS},
     )
