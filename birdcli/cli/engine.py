@@ -132,10 +132,10 @@ class RunEngine:
         return self.loaded.classifier
 
     def keep(self) -> None:
-        """Stores what had to be prepared, so that the next start need not; for the end of a run."""
+        """Stores what was prepared or found out, so that the next start need not; after a run."""
         from birdcli.models.load import make_evidence
 
-        if self.loaded is not None and self.loaded.made:
+        if self.loaded is not None and (self.loaded.made or self.loaded.rejected):
             # A precision that was asked for is no proof that a faster one fails.
             free = self._precision is Precision.AUTO
             evidence = make_evidence(self._machine, self.loaded) if free else None
