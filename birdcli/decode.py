@@ -168,6 +168,8 @@ def decode_image(
             side = max(settings.width, settings.height)
             drafted = picture.draft(None, (side, side))
             box = drafted[1] if drafted else box
+        # In one piece: Pillow takes the interpreter lock again after each piece, 64 KB by default.
+        picture.decodermaxblock = len(data)
         picture.load()
         orientation = _read_orientation(picture)
         pixels = render(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from birdcli.errors import ErrorCode, ModelError, OutputError, UsageError
+from birdcli.errors import ErrorCode, FetchError, ModelError, OutputError, UsageError
 from birdcli.inference import Engine
 from birdcli.items import (
     CacheState,
@@ -253,6 +253,32 @@ def test_unchanged_bytes_whose_answer_is_gone_are_fetched_again() -> None:
     assert isinstance(outcome, Classified)
     assert bench.fetcher.asked == [("304", True), ("304", False)]
     assert outcome.image.bytes == 3
+
+
+def test_unchanged_bytes_with_an_answer_are_not_fetched_again() -> None:
+    bench = Bench(answers=True)
+    bench.run(refs("304"))
+    bench.fetcher.asked.clear()
+    outcome = bench.run(refs("304"))[-1]
+    assert isinstance(outcome, Classified)
+    assert outcome.cache is CacheState.HIT
+    assert bench.fetcher.asked == [("304", True)]
+
+
+def test_unchanged_bytes_that_cannot_be_fetched_again_fail_as_downloads_do() -> None:
+    class Gone(FakeFetcher):
+        async def fetch(
+            self, ref: ImageRef, timings: Timings, *, conditional: bool = True
+        ) -> FetchedImage:
+            if not conditional:
+                raise FetchError(ErrorCode.FETCH_HTTP_STATUS, "HTTP 410 Gone", status=410)
+            return await super().fetch(ref, timings, conditional=conditional)
+
+    bench = Bench(answers=True)
+    bench.fetcher = Gone(bench.clock)
+    (outcome,) = bench.run(refs("304"))
+    assert error_code(outcome) == "fetch.http_status"
+    assert list(outcome.timings.stages_ms()) == [Stage.QUEUE, Stage.FETCH]
 
 
 def test_no_inputs_give_no_outcomes_and_load_nothing() -> None:
