@@ -108,7 +108,10 @@ class Streams:
         return outcomes
 
     def _take_array(self, batch: Sequence[DecodedImage]) -> RgbBatch:
-        array = self._arrays.pop() if self._arrays else None
+        try:
+            array = self._arrays.pop()
+        except IndexError:
+            array = None
         if array is None or len(array) < len(batch):
             array = np.empty((len(batch), *batch[0].pixels.shape), np.uint8)
         return array

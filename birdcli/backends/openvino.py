@@ -26,7 +26,7 @@ def openvino() -> Any:
     """
     try:
         import openvino as library
-    except ImportError as err:
+    except Exception as err:  # what a broken installation raises at its import cannot be listed
         raise ModelError(
             ErrorCode.MODEL_RUNTIME_MISSING,
             f"OpenVINO cannot be imported: {err}",
@@ -49,16 +49,16 @@ def convert_graph(data: bytes, *, model: str) -> tuple[bytes, bytes]:
         ModelError: ``model.load_failed``, ``model.runtime_missing``.
     """
     library = openvino()
-    with tempfile.TemporaryDirectory(prefix="birdcli-") as folder:
-        source, target = Path(folder) / "graph.pb", Path(folder) / "graph.xml"
-        source.write_bytes(data)
-        try:
+    try:
+        with tempfile.TemporaryDirectory(prefix="birdcli-") as folder:
+            source, target = Path(folder) / "graph.pb", Path(folder) / "graph.xml"
+            source.write_bytes(data)
             library.save_model(library.Core().read_model(source), target, compress_to_fp16=False)
-        except RuntimeError as err:
-            raise ModelError(
-                ErrorCode.MODEL_LOAD_FAILED, f"OpenVINO cannot convert {model}: {_reason(err)}"
-            ) from err
-        return target.read_bytes(), target.with_suffix(".bin").read_bytes()
+            return target.read_bytes(), target.with_suffix(".bin").read_bytes()
+    except (RuntimeError, OSError) as err:  # OSError: the folder for temporary files is full
+        raise ModelError(
+            ErrorCode.MODEL_LOAD_FAILED, f"OpenVINO cannot convert {model}: {_reason(err)}"
+        ) from err
 
 
 class OpenVinoClassifier:

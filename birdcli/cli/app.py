@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import os
+import sys
+from contextlib import suppress
+from typing import Annotated, Final
 
 import typer
 
@@ -10,6 +13,8 @@ from birdcli import __version__
 from birdcli.cli import bench, cache, classify, registry
 from birdcli.cli.options import option
 from birdcli.streams import open_missing_streams, tolerate_lost_stderr
+
+_ENGINES: Final = ("tensorflow", "openvino", "ai_edge_litert")
 
 app = typer.Typer(
     name="birdcli",
@@ -53,4 +58,22 @@ def main() -> None:
     """Runs the command line."""
     open_missing_streams()
     tolerate_lost_stderr()
-    app(prog_name="birdcli")
+    try:
+        app(prog_name="birdcli")
+    except SystemExit as err:
+        if isinstance(err.code, int):
+            _leave(err.code)
+        raise
+
+
+def _leave(code: int) -> None:
+    """Ends the process at once if an engine was imported.
+
+    Taking one apart would cost up to a second, and one that is still being loaded, for pictures
+    that never came, would be waited for. Everything that we opened is closed by now.
+    """
+    if not sys.modules.keys().isdisjoint(_ENGINES):
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(code)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import signal
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -79,6 +81,9 @@ def bench(
     chosen = engine is not EngineOption.AUTO or precision is not Precision.AUTO
     if show and (tune or photos or chosen or model is not None):
         raise UsageError(ErrorCode.USAGE_BAD_FLAG, "--show measures nothing: leave the rest away")
+    if not math.isfinite(seconds):
+        raise UsageError(ErrorCode.USAGE_BAD_FLAG, "--seconds needs a number")
+    signal.signal(signal.SIGTERM, _end)  # as Ctrl-C: nothing that was started stays behind
     if tune and chosen:
         raise UsageError(
             ErrorCode.USAGE_BAD_FLAG, "--tune chooses engine and precision itself: leave them away"
@@ -132,6 +137,10 @@ def _tune(options: BenchOptions, *, as_json: bool) -> None:
     else:
         print_tune_report(report)
     remember_tuning(home_folder(), tuning)
+
+
+def _end(number: int, _frame: object) -> None:
+    raise SystemExit(128 + number)
 
 
 def _show_tunings(*, as_json: bool) -> None:

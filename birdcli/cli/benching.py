@@ -95,9 +95,10 @@ def _time_command(subject: BenchSubject, variant: Variant) -> Rounds:
     precisions = {precision.value for precision in Precision}
     precision = variant.precision if variant.precision in precisions else "auto"
     command = [
-        *(sys.executable, "-m", "birdcli", "classify", subject.photos.photos[0].path),
-        *("--no-cache", "--model", subject.version.id, "--engine", variant.engine),
+        *(sys.executable, "-m", "birdcli", "classify", "--no-cache"),
+        *("--model", subject.version.id, "--engine", variant.engine),
         *("--precision", precision, "--threads", str(subject.cpus)),
+        *("--", subject.photos.photos[0].path),
     ]
     environment = {
         name: value

@@ -235,8 +235,8 @@ def verify(
                     registry.verify_files(version)
                 else:
                     _, evidence = prove(registry, version, streams.people)
-                    found += f"; golden outputs reproduced within {evidence.deviation:.3f} "
-                    found += deviation_unit(version)
+                    found += f"; {evidence.backend} reproduces the golden outputs within "
+                    found += f"{evidence.deviation:.3f} {deviation_unit(version)}"
             except ModelError as err:
                 if err.code is ErrorCode.MODEL_GOLDEN_MISMATCH:
                     withdraw(registry, version, streams.people)

@@ -197,6 +197,10 @@ class _Run:
                 reading = asyncio.run(self._process(_Sink(writer, metrics, progress), cache))
             except UsageError as err:  # the list broke off, after inputs that have their records
                 reading, broken = False, err
+            except BaseException:
+                if metrics.summary(0.0).total == 0:  # nothing is lost, and the next try may begin
+                    self._remove_output()
+                raise
         summary = metrics.summary(time.perf_counter() - started_s)
         self._engine.keep()
         if broken is not None and summary.total == 0:
@@ -204,7 +208,7 @@ class _Run:
         if not self._signal and summary.total == 0:
             if self._options.list_settings.shard is not None:
                 return 0  # a short list leaves some shards without work
-            self._remove_empty_output()
+            self._remove_output()
             raise UsageError(
                 ErrorCode.USAGE_NO_INPUT,
                 "there is nothing to classify: the lists and folders hold no input",
@@ -253,10 +257,10 @@ class _Run:
             return TableWriter(console, target, top_k=options.top_k)
         return JsonLinesWriter(target, run=new_run_id(time.time(), secrets.randbits(80)))
 
-    def _remove_empty_output(self) -> None:
-        """Takes back the file that was made for records, so that the next try may make it."""
+    def _remove_output(self) -> None:
+        """Takes back the file that was made for records and has none, for the next try."""
         path = self._options.output
-        if path is not None and path.is_file() and path.stat().st_size == 0:
+        if path is not None and str(path) not in _STDOUT_NAMES and path.is_file():
             path.unlink()
 
     def _open_cache(self, stack: ExitStack) -> Cache | None:

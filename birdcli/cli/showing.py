@@ -6,6 +6,7 @@ import textwrap
 from typing import TYPE_CHECKING, Final
 
 from birdcli.cli.history_rows import history_cells, history_rows
+from birdcli.cli.installing import deviation_unit
 from birdcli.cli.tables import aligned_lines
 from birdcli.outside_text import visible_text
 
@@ -66,6 +67,7 @@ def _fitted(text: str, room: int) -> list[str]:
 
 def _sections(version: ModelVersion, fields: Row, *, stacked: bool) -> list[tuple[str, list[str]]]:
     state = str(fields["state"])
+    unit = deviation_unit(version)
     if fields.get("validated_here") is False:
         state += ", not yet validated here"
     sections = [
@@ -89,7 +91,7 @@ def _sections(version: ModelVersion, fields: Row, *, stacked: bool) -> list[tupl
         ("files", _files(version.files, stacked=stacked)),
         ("golden", _files((version.golden,) if version.golden else (), stacked=stacked)),
         ("prepared", _files(version.prepared, stacked=stacked)),
-        ("validated", [line for proof in version.evidence for line in _proof(proof)]),
+        ("validated", [line for proof in version.evidence for line in _proof(proof, unit)]),
     ]
     return [(key, values) for key, values in sections if values]
 
@@ -130,11 +132,11 @@ def _files(files: Sequence[FileEntry] | None, *, stacked: bool) -> list[str]:
     return [f"{entry.sha256}  {entry.bytes:>{widest},}  {entry.path}" for entry in files]
 
 
-def _proof(proof: Evidence) -> list[str]:
+def _proof(proof: Evidence, unit: str) -> list[str]:
     libraries = ", ".join(f"{name} {version}" for name, version in proof.libraries.items())
     at = proof.at[:16].replace("T", " ")
     return [
-        f"{at} UTC by {proof.backend}, {proof.deviation:.4f} off the golden outputs",
+        f"{at} UTC by {proof.backend}, within {proof.deviation:.3f} {unit} of the golden outputs",
         f"  {libraries}",
         f"  {proof.host}",
     ]

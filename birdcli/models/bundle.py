@@ -15,7 +15,6 @@ from birdcli.manifest import Manifest, parse_manifest, render_manifest
 from birdcli.models.archive import unpack_archive
 from birdcli.models.engines import this_machine
 from birdcli.models.load import load_labels
-from birdcli.models.prepared import travels
 from birdcli.models.proof import keep_in_staging, prove_installed
 from birdcli.models.source_files import open_regular
 from birdcli.registry.integrity import expected_digests, verify_version_files
@@ -66,7 +65,7 @@ def export_version(registry: Registry, version: ModelVersion, path: Path) -> Non
         )
     registry.verify_files(version)
     folder = registry.version_folder(version)
-    version = version.with_prepared(tuple(it for it in version.prepared if travels(it)))
+    version = version.with_prepared(())  # whoever imports it makes them of the model itself
     entry = render_manifest(Manifest(versions=(version.placed_in(""),)))
     with (
         atomic_writer(path) as out,
@@ -129,7 +128,7 @@ def import_version(
             return Imported(version=installed, unchanged=True)
         verify_version_files(version, staged, registry.folder)
         load_labels(staged, version)  # where there is no engine nobody else reads them yet
-        version = _without_what_is_made_here(version, staged)
+        version = _without_prepared(version, staged)
         validates = this_machine().can_prove(version.format)
         if validates:
             proof = prove_installed(version, staged, threads=threads, warn=warn)
@@ -138,12 +137,11 @@ def import_version(
         return Imported(version=version, validated=validates)
 
 
-def _without_what_is_made_here(version: ModelVersion, staged: Path) -> ModelVersion:
-    """Drops prepared graphs that nobody could check before an engine reads them."""
-    kept = tuple(entry for entry in version.prepared if travels(entry))
-    for entry in set(version.prepared) - set(kept):
+def _without_prepared(version: ModelVersion, staged: Path) -> ModelVersion:
+    """Drops prepared graphs: eight golden pictures cannot tell that they are of another model."""
+    for entry in version.prepared:
         (staged / entry.path).unlink()
-    return version.with_prepared(kept)
+    return version.with_prepared(())
 
 
 def _read_entry(staged: Path, archive: Path) -> ModelVersion:

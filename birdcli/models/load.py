@@ -158,14 +158,23 @@ class ModelLoader:
         self._inputs = helper.submit(make_golden_inputs, size.height, size.width)
         helper.shutdown(wait=False)
         rejected: list[tuple[Variant, ModelError]] = []
+        missing: set[EngineName] = set()
         for position, variant in enumerate(plan):
+            if variant.engine in missing:
+                continue
             try:
                 classifier, report, start = self._try(variant)
             except ModelError as err:
                 if position + 1 == len(plan) or not unfit(err):
                     raise
                 rejected.append((variant, err))
-                self._warn(f"{variant.backend} is not used: {err.message}")
+                what: str = variant.backend
+                if err.code is ErrorCode.MODEL_RUNTIME_MISSING:
+                    missing.add(variant.engine)
+                    what = variant.engine
+                    if all(later.engine in missing for later in plan[position:]):
+                        raise
+                self._warn(f"{what} is not used: {err.message}")
                 continue
             return LoadedModel(
                 classifier=classifier,

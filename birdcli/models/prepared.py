@@ -52,15 +52,6 @@ def is_prepared(version: ModelVersion) -> bool:
     return any(ending in entry.path for entry in version.prepared)
 
 
-def travels(entry: FileEntry) -> bool:
-    """Tells whether a prepared graph is exported and imported.
-
-    Only the one that the others are made of: it is checked operation by operation, and making the
-    others takes less than a second.
-    """
-    return _GRAPH.fullmatch(entry.path) is not None
-
-
 def graph_spec(version: ModelVersion) -> GraphSpec:
     """Returns what TensorFlow must know of a version."""
     from birdcli.backends.tensorflow import GraphSpec
@@ -163,7 +154,9 @@ class Preparation:
             return self.made[path]
         entries = (entry for entry in self._version.prepared if entry.path == path)
         entry = next(entries, None)
-        return None if entry is None else read_verified(self._folder, entry)
+        if entry is None or not (self._folder / path).exists():
+            return None
+        return read_verified(self._folder, entry)
 
     def _keep(self, path: str, data: bytes) -> bytes:
         self.made[path] = data
@@ -173,7 +166,7 @@ class Preparation:
         """Returns the graph of whichever TensorFlow made one: OpenVINO needs no other."""
         ending = f"-{self._key}.pb"
         for entry in self._version.prepared:
-            if travels(entry) and entry.path.endswith(ending):
+            if _GRAPH.fullmatch(entry.path) and entry.path.endswith(ending):
                 return read_verified(self._folder, entry)
         return self.graph()
 

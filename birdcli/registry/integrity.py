@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from typing import TYPE_CHECKING, Final
 
 from birdcli.errors import ErrorCode, ModelError
@@ -26,7 +27,7 @@ def verify_version_files(version: ModelVersion, folder: Path, registry: Path) ->
 
     Raises:
         ModelError: ``model.not_installed``, or ``model.sha256_mismatch`` naming the file that
-            differs, is missing, is a link, or is not in the manifest.
+            differs, is missing (prepared graphs may be), is a link, or is not in the manifest.
     """
     if version.files is None or version.golden is None:
         raise ModelError(
@@ -53,8 +54,23 @@ def verify_version_files(version: ModelVersion, folder: Path, registry: Path) ->
                 hint="Somebody put it there after the model was installed.",
                 path=str(path),
             )
+    remade = {entry.path for entry in version.prepared}
     for relative, sha256 in expected.items():
-        verify_digest(folder / relative, sha256)
+        path = folder / relative
+        if relative in remade and not path.exists():
+            continue  # whoever needs it makes it anew
+        try:
+            verify_digest(path, sha256)
+        except ModelError as err:
+            raise _with_remedy(err, version, path if relative in remade else None) from None
+
+
+def _with_remedy(err: ModelError, version: ModelVersion, prepared: Path | None) -> ModelError:
+    """Returns an error about a damaged file with the command that mends it."""
+    hint = f"`birdcli registry pull {version.id}` installs a damaged version again."
+    if prepared is not None:
+        hint = f"Remove the file if you know what damaged it: it is made anew. Or: {hint}"
+    return ModelError(err.code, err.message, hint=hint, **dict(err.details))
 
 
 def _is_on_its_way(path: Path, folder: Path) -> bool:
@@ -63,9 +79,12 @@ def _is_on_its_way(path: Path, folder: Path) -> bool:
     Or one that it did not come to list, or one that it has just renamed or taken away. Nobody reads
     prepared graphs that are not listed, whereas engines read whatever they find beside a model.
     """
-    if path.parent != folder / PREPARED_FOLDER or path.is_symlink():
+    if path.parent != folder / PREPARED_FOLDER:
         return False
-    return path.is_file() or not path.exists()
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)  # one look: it may come and go between two
+    except FileNotFoundError:
+        return True
 
 
 def expected_digests(version: ModelVersion) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -35,9 +36,11 @@ def store_prepared(
     Raises:
         OSError: A file cannot be written.
     """
+    if (folder / PREPARED_FOLDER).is_symlink():
+        raise OSError(errno.ELOOP, "the folder of prepared graphs is a link")
     added: list[FileEntry] = []
     for path, data in files.items():
-        if path in known:
+        if path in known and (folder / path).exists():
             continue
         target = folder / path
         if not target.parent.is_dir():
@@ -57,6 +60,8 @@ def store_prepared(
 def sweep_prepared(folder: Path, version: ModelVersion) -> None:
     """Removes prepared graphs that a version does not list; what cannot be removed stays."""
     listed = {folder / entry.path for entry in version.prepared}
+    if (folder / PREPARED_FOLDER).is_symlink():  # nobody knows what is behind it
+        return
     with suppress(OSError):
         for path in (folder / PREPARED_FOLDER).iterdir():
             if path not in listed:

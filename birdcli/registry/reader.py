@@ -159,7 +159,12 @@ class RegistryReader:
         self._verify(version, self._files.load())
 
     def _verify(self, version: ModelVersion, snapshot: Snapshot) -> None:
-        verify_recorded(version, snapshot.history)
+        now = snapshot.manifest.version(version.id)
+        # Another process may have prepared graphs for it since it was looked up.
+        if now is not None and (now.digest, now.folder) == (version.digest, version.folder):
+            verify_recorded(now, snapshot.history)
+        else:
+            verify_recorded(version, snapshot.history)
         verify_declared(version, self._declared)
         verify_version_files(version, self.version_folder(version), self.folder)
 

@@ -62,7 +62,7 @@ def test_a_precision_that_the_file_does_not_have_is_refused(lite: Birdcli, pictu
 @on_one_worker
 def test_verify_measures_8_bit_scores_in_probability(lite: Birdcli) -> None:
     done = lite("registry", "verify", "lite@1")
-    assert done.stderr.strip().endswith("golden outputs reproduced within 0.000 (probability)")
+    assert done.stderr.strip().endswith("reproduces the golden outputs within 0.000 (probability)")
 
 
 def test_a_float_model_without_a_range_is_a_usage_error(
