@@ -20,7 +20,7 @@ def export_version(
 ) -> None:
     """Write a version into one archive for another machine.
 
-    It holds model, labels, names, a prepared graph, golden outputs and provenance.
+    It holds model, labels, names, golden outputs and provenance.
     """
     from birdcli.cli.context import print_people
     from birdcli.hashing import sha256_of_file

@@ -39,8 +39,9 @@ from birdcli.cli.app import main
 main()
 """
 _LISTED = """
-import sys
+import os, sys
 from birdcli.cli.app import main
+os._exit = sys.exit  # which is not the end yet
 try:
     main()
 finally:

@@ -158,3 +158,9 @@ def test_an_engine_that_does_not_run_the_model_is_refused(lite: Birdcli, picture
     assert done.code == 2
     assert "--engine openvino does not run lite@1" in done.stderr
     assert done.stdout == b""
+
+
+def test_a_time_that_is_no_number_is_refused(tmp_path: Path) -> None:
+    done = Birdcli(tmp_path).inline("bench", "--seconds", "nan")
+    assert done.code == 2
+    assert "--seconds needs a number" in done.stderr

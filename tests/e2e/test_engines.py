@@ -281,3 +281,53 @@ def test_the_summary_says_where_the_start_went(first_run: Finished) -> None:
     assert sum(parts) == pytest.approx(total, rel=0.05, abs=0.03)
     for part in ("imports", "model", "first batch"):
         assert part in line
+
+
+@pytest.fixture
+def broken_openvino(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An OpenVINO that is installed, and whose import fails."""
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "openvino.py").write_text("raise RuntimeError('for another NumPy')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "broken"))
+
+
+@needs_openvino
+@pytest.mark.usefixtures("broken_openvino")
+def test_an_engine_that_cannot_be_imported_is_told_once(home: Birdcli, pictures: Path) -> None:
+    done = home("classify", "--no-cache", pictures)
+    assert done.code == 0
+    assert done.stderr.count("is not used") == 1
+    assert "1 faster way not used" in done.stderr
+
+
+@needs_openvino
+@pytest.mark.usefixtures("broken_openvino")
+def test_a_start_that_fails_leaves_no_file_behind(
+    home: Birdcli, tmp_path: Path, pictures: Path
+) -> None:
+    command = ("classify", "--no-cache", "-o", tmp_path / "o.csv", "--format", "csv", pictures)
+    failed = home(*command, "--engine", "openvino")
+    assert (failed.code, failed.stdout) == (3, b"")
+    assert "is not used" not in failed.stderr  # the error says it
+    assert home(*command).code == 0
+
+
+@needs_openvino
+def test_a_missing_prepared_graph_is_made_anew(home: Birdcli, pictures: Path) -> None:
+    (description,) = (version_folder(home) / "prepared").glob("*.xml")
+    description.unlink()
+    done = home("classify", "--no-cache", pictures)
+    assert done.code == 0
+    assert description.is_file()
+    assert home("registry", "verify", "--digests-only").code == 0
+
+
+@needs_openvino
+def test_a_damaged_prepared_graph_is_refused_with_what_mends_it(
+    home: Birdcli, pictures: Path
+) -> None:
+    (description,) = (version_folder(home) / "prepared").glob("*.xml")
+    description.write_bytes(description.read_bytes() + b" ")
+    done = home("classify", "--no-cache", pictures)
+    assert done.code == 3
+    assert "hint: Remove the file" in done.stderr

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -235,3 +237,26 @@ def test_without_openvino_the_error_says_what_to_install(ir: Ir, mocker: MockerF
         load(ir)
     assert caught.value.code is ErrorCode.MODEL_RUNTIME_MISSING
     assert "birdcli[fast]" in caught.value.hint
+
+
+def test_a_folder_for_temporary_files_that_is_gone_is_a_reason_for_the_next_engine(
+    tiny: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    with pytest.raises(ModelError) as caught:
+        convert(tiny)
+    assert caught.value.code is ErrorCode.MODEL_LOAD_FAILED
+
+
+def test_an_installation_that_is_broken_counts_as_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from birdcli.backends.openvino import openvino
+
+    (tmp_path / "openvino.py").write_text("raise RuntimeError('built for another NumPy')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "openvino", raising=False)
+    with pytest.raises(ModelError) as caught:
+        openvino()
+    assert caught.value.code is ErrorCode.MODEL_RUNTIME_MISSING
+    assert "another NumPy" in caught.value.message

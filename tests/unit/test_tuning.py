@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -164,3 +165,10 @@ def test_the_fastest_of_several_is_chosen() -> None:
     faster = msgspec.structs.replace(FAST, batch_size=64)
     rates = {SLOW: [100.0], FAST: [120.0], faster: [130.0]}
     assert best_setting(rates, default=SLOW) == faster
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFOs here")
+def test_a_pipe_is_not_waited_for(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    os.mkfifo(tmp_path / TUNING_FILE)
+    assert load_tunings(tmp_path) == ()
+    assert "no regular file" in caplog.text

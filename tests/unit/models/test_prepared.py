@@ -7,7 +7,7 @@ import pytest
 from birdcli.errors import ErrorCode, ModelError
 from birdcli.hashing import sha256_of_bytes
 from birdcli.model_version import FileEntry
-from birdcli.models.prepared import is_prepared, parents_key, prepared_entries, travels, unfit
+from birdcli.models.prepared import is_prepared, parents_key, prepared_entries, unfit
 from tests.unit.test_manifest import a_version
 
 KEY = "0123456789ab"
@@ -15,27 +15,6 @@ KEY = "0123456789ab"
 
 def entry(path: str) -> FileEntry:
     return FileEntry(path=path, bytes=1, sha256="ab" * 32)
-
-
-@pytest.mark.parametrize(
-    ("path", "expected"),
-    [
-        (f"prepared/tensorflow-2.21.0-float32-{KEY}.pb", True),
-        (f"prepared/tensorflow-2.21.0rc1-float32-{KEY}.pb", True),
-        (f"prepared/tensorflow-2.21.0-bfloat16-{KEY}.pb", False),
-        (f"prepared/openvino-2026.4-float32-{KEY}.xml", False),
-        (f"prepared/openvino-2026.4-float32-{KEY}.bin", False),
-        (f"prepared/openvino-2026.4-float32-{KEY}.pb", False),
-        (f"prepared/tensorflow-2.21.0-float32-{KEY}.pb.xml", False),
-        (f"prepared/tensorflow-2.21.0-float32-{KEY.upper()}.pb", False),
-        (f"prepared/deep/tensorflow-2.21.0-float32-{KEY}.pb", False),
-        (f"module/tensorflow-2.21.0-float32-{KEY}.pb", False),
-        ("prepared/tensorflow-2.21.0-float32.pb", False),
-        ("prepared/graph.pb", False),
-    ],
-)
-def test_only_tensorflows_float32_graph_travels(path: str, *, expected: bool) -> None:
-    assert travels(entry(path)) is expected
 
 
 def test_a_version_is_prepared_by_the_graphs_that_are_made_of_it_now() -> None:
