@@ -96,6 +96,7 @@ def _method(results: Results) -> list[str]:
         "with Pillow before the same layer. img2dataset only downloads and resizes, in its fastest "
         "settings here: a process for each core, several shards for each, no files kept.",
         "- The machine is a virtual one and shared. Trust ratios before seconds.",
+        "- What each step on the way gained is kept in [docs/profile.md](docs/profile.md).",
         "",
         "To measure again (hours), or only write this page anew from "
         f"[the raw results]({RESULTS_FILE}), which hold every sample of every round:",
