@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from birdcli.backends.feed import arranged, scaled
 from birdcli.backends.frozen_graph import import_graph, parse_graph, read_graph_signature
 from birdcli.backends.saved_model import load_module, read_signature
@@ -54,7 +56,7 @@ class TensorFlowClassifier:
         streams: int,
         one_at_a_time: bool,
     ) -> None:
-        """Wraps a function from uint8 [N, H, W, 3] to a tensor of probabilities [N, C]."""
+        """Wraps a function from uint8 [N, H, W, 3] to an array of probabilities [N, C]."""
         self._function = function
         self._one_at_a_time = one_at_a_time
         self.backend = backend
@@ -80,8 +82,7 @@ class TensorFlowClassifier:
                 self._function(pixels[start : start + step])
                 for start in range(0, len(pixels), step)
             ]
-            whole = parts[0] if len(parts) == 1 else tf.concat(parts, 0)
-            scores: ScoreBatch = tf.cast(whole, tf.float32).numpy()
+            scores: ScoreBatch = np.concatenate(parts).astype(np.float32, copy=False)
         except (tf.errors.OpError, ValueError, TypeError) as err:
             reason = str(err).splitlines()[0] if str(err) else type(err).__name__
             raise InferenceError(
@@ -144,7 +145,7 @@ def load_reference(module: Path, spec: GraphSpec, *, streams: int = 1) -> Tensor
         images = tf.constant(arranged(pixels, spec.input))
         if spec.input.dtype is InputType.FLOAT32:
             images = scaled(tf.cast(images, tf.float32), spec.input.scale)
-        return scored(tf, function(images), spec.output)
+        return tf.cast(scored(tf, function(images), spec.output), tf.float32).numpy()
 
     run.module = loaded  # type: ignore[attr-defined]  # keeps its variables alive
     return TensorFlowClassifier(
@@ -168,7 +169,13 @@ def _load_untouched(module: Path, signature: Signature, model: str) -> tuple[Any
 
 
 def load_frozen(
-    data: bytes, *, model: str, class_count: int, backend: str, streams: int = 1
+    data: bytes,
+    *,
+    model: str,
+    class_count: int,
+    backend: str,
+    threads: int = 1,
+    streams: int = 1,
 ) -> TensorFlowClassifier:
     """Loads a graph that `freeze` made.
 
@@ -177,27 +184,42 @@ def load_frozen(
         model: What to call the model in messages.
         class_count: C.
         backend: As records name it.
+        threads: CPUs to use.
         streams: How many batches at once.
 
     Raises:
         ModelError: ``model.load_failed``, ``model.unsafe_op``, ``model.runtime_missing``.
+
+    Source:
+        A session takes a graph as it is; a function of TensorFlow 2 copies it twice, which costs
+        half a second of every start.
     """
     tf = tensorflow()
-    whole = import_graph(parse_graph(data, model=model), model=model)
+    parsed = parse_graph(data, model=model)
     try:
-        run = whole.prune("images:0", "scores:0")
-    except (tf.errors.OpError, ValueError, KeyError) as err:
+        with tf.Graph().as_default() as graph:
+            pixels, _ = tf.graph_util.import_graph_def(
+                parsed, name="", return_elements=["images:0", "scores:0"]
+            )
+        settings = tf.compat.v1.ConfigProto(
+            intra_op_parallelism_threads=max(1, threads // streams),
+            inter_op_parallelism_threads=streams,
+        )
+        session = tf.compat.v1.Session(graph=graph, config=settings)
+        run = session.make_callable("scores:0", feed_list=["images:0"])
+    except (tf.errors.OpError, ValueError, KeyError, TypeError) as err:
+        reason = str(err).partition("\n")[0]
         raise ModelError(
-            ErrorCode.MODEL_LOAD_FAILED, f"{model}: the prepared graph cannot run: {err}"
+            ErrorCode.MODEL_LOAD_FAILED, f"{model}: the prepared graph cannot run: {reason}"
         ) from err
-    if run.inputs[0].dtype != tf.uint8:
+    if pixels.dtype != tf.uint8:
         raise ModelError(
             ErrorCode.MODEL_LOAD_FAILED, f"{model}: the prepared graph does not take pixels"
         )
     return TensorFlowClassifier(
-        lambda pixels: run(tf.constant(pixels)),
+        run,
         backend=backend,
         class_count=class_count,
         streams=streams,
-        one_at_a_time=run.inputs[0].shape[0] == 1,
+        one_at_a_time=pixels.shape[0] == 1,
     )

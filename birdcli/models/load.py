@@ -235,6 +235,7 @@ class ModelLoader:
             model=self._version.id,
             class_count=len(self._labels),
             backend=variant.backend,
+            threads=self._threads,
             streams=streams,
         )
 
