@@ -147,12 +147,17 @@ def record_section(
 
 
 def describe_commit(folder: Path) -> str:
-    """Returns the commit of a folder, with a mark if files differ from it."""
-    done = subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
-        capture_output=True, text=True, cwd=folder, check=True,
-    )  # fmt: skip
-    return done.stdout.strip()
+    """Returns the commit of a folder, with a mark if other files than the report differ from it."""
+
+    def git(*arguments: str) -> str:
+        done = subprocess.run(
+            ["git", *arguments], capture_output=True, text=True, cwd=folder, check=True
+        )
+        return done.stdout.strip()
+
+    own = (":!BENCHMARK.md", ":!docs/benchmark")
+    changed = git("status", "--porcelain", "--untracked-files=no", "--", ".", *own)
+    return git("rev-parse", "--short=12", "HEAD") + "-dirty" * bool(changed)
 
 
 def describe_machine() -> str:
