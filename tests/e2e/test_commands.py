@@ -81,7 +81,8 @@ def test_show_tells_everything(birdcli: Birdcli) -> None:
 def test_verify_hashes_and_reproduces(birdcli: Birdcli) -> None:
     done = birdcli("registry", "verify")
     assert done.code == 0
-    assert re.search(r"tiny@1: every byte is as installed; \S+ reproduces the golden outputs within", done.stderr)
+    assert "tiny@1: every byte is as installed" in done.stderr
+    assert "reproduces the golden outputs within" in done.stderr
     quick = birdcli("registry", "verify", "--digests-only", "tiny@1")
     assert quick.stderr.strip() == "tiny@1: every byte is as installed"
 

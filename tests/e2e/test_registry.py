@@ -272,7 +272,8 @@ def test_a_home_that_can_only_be_read_still_classifies(
     assert len(output.read_text().splitlines()) == 5
     assert verified.code == 0, verified.stderr
     assert "warning: the proof is not kept" in verified.stderr
-    assert re.search(r"tiny@2: every byte is as installed; \S+ reproduces the golden outputs within", verified.stderr)
+    assert "tiny@2: every byte is as installed" in verified.stderr
+    assert "reproduces the golden outputs within" in verified.stderr
     assert changed.code == 3
     assert f"error[{ErrorCode.MODEL_UNWRITABLE}]" in changed.stderr
     assert os.access(home.home, os.W_OK)

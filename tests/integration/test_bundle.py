@@ -7,7 +7,6 @@ import importlib.util
 import io
 import json
 import os
-import re
 import tarfile
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +21,8 @@ from birdcli.models.claims import Claims
 from birdcli.models.engines import EngineName, this_machine
 from birdcli.models.install import Draft, SourceOverrides, add
 from birdcli.registry import Registry, load_builtin_manifest
-from tests.loading import fastest_backend, load, needs_openvino
-from tests.tiny_model import SIZE, edit_tflite, save_labels, save_tflite, save_tiny_model
+from tests.loading import fastest_backend, load
+from tests.tiny_model import edit_tflite, save_labels, save_tflite, save_tiny_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable
