@@ -66,7 +66,6 @@ class LiteRtClassifier:
         self.backend = backend
         self.streams = 1  # an interpreter has one set of tensors
         self.class_count = int(self._result["shape"][-1])
-        self.streams = 1
 
     def classify(self, pixels: RgbBatch) -> ScoreBatch:
         """Returns the scores of a batch.

@@ -167,7 +167,9 @@ class Preparation:
         ending = f"-{self._key}.pb"
         for entry in self._version.prepared:
             if _GRAPH.fullmatch(entry.path) and entry.path.endswith(ending):
-                return read_verified(self._folder, entry)
+                found = self._find(entry.path)
+                if found is not None:
+                    return found
         return self.graph()
 
     def _freeze(self) -> bytes:

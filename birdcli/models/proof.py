@@ -25,7 +25,7 @@ from birdcli.models.load import (
     verify_own_golden,
 )
 from birdcli.models.outputs import detect_output
-from birdcli.models.prepared import graph_spec, prepared_entries
+from birdcli.models.prepared import graph_spec, prepared_entries, unfit
 from birdcli.models.variants import plan_variants
 
 if TYPE_CHECKING:
@@ -181,8 +181,17 @@ def _load_prepared(
     if machine.has(EngineName.TENSORFLOW) and version.format is not ModelFormat.TFLITE:
         loader.preparation.graph()
         if machine.bfloat16:
-            loader.preparation.bfloat16_graph()
+            _prepare_bfloat16(loader)
     return loader.load(plan)
+
+
+def _prepare_bfloat16(loader: ModelLoader) -> None:
+    """Prepares the faster graph; a model that cannot have one runs without it."""
+    try:
+        loader.preparation.bfloat16_graph()
+    except ModelError as err:
+        if not unfit(err):
+            raise
 
 
 def prove_installed(

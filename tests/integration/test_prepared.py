@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
@@ -281,3 +281,35 @@ def test_a_module_that_was_changed_just_now_is_not_frozen(registry: Registry) ->
         preparation.graph()
     assert caught.value.code is ErrorCode.MODEL_SHA256_MISMATCH
     assert preparation.made == {}
+
+
+@needs_openvino
+def test_a_graph_that_is_gone_is_no_hindrance_for_what_is_made_of_it(registry: Registry) -> None:
+    version = registry.resolve("tiny@1")
+    folder = registry.version_folder(version)
+    for path in [*(folder / "prepared").glob("*.pb"), *(folder / "prepared").glob("*.xml")]:
+        path.unlink()
+    loaded = load(registry, version, engine=EngineName.OPENVINO)
+    assert loaded.classifier.backend.startswith("openvino/")
+    assert {path.rpartition(".")[2] for path in loaded.made} == {"pb", "xml", "bin"}
+
+
+@pytest.mark.skipif(not this_machine().bfloat16, reason="a processor without bfloat16")
+def test_a_model_that_cannot_have_bfloat16_is_installed_without_it(
+    tmp_path: Path, mocker: MockerFixture
+) -> None:
+    from tensorflow.python.grappler import tf_optimizer
+
+    optimise = tf_optimizer.OptimizeGraph
+
+    def without_bfloat16(config: Any, *arguments: Any, **settings: Any) -> Any:
+        if any("bfloat16" in it for it in config.graph_options.rewrite_options.optimizers):
+            raise ValueError("no")
+        return optimise(config, *arguments, **settings)
+
+    mocker.patch.object(tf_optimizer, "OptimizeGraph", without_bfloat16)
+    registry = added(tmp_path, save_tiny_model(tmp_path / "model"))
+    prepared = registry.resolve("tiny@1").prepared
+    assert not [
+        entry for entry in prepared if "tensorflow" in entry.path and "bfloat16" in entry.path
+    ]
