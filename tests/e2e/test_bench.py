@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -164,3 +165,19 @@ def test_a_time_that_is_no_number_is_refused(tmp_path: Path) -> None:
     done = Birdcli(tmp_path).inline("bench", "--seconds", "nan")
     assert done.code == 2
     assert "--seconds needs a number" in done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGTERM")
+def test_a_bench_that_is_ended_leaves_nothing_behind(
+    lite: Birdcli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    process = lite.start("bench", "--seconds", "5")  # of photos that are drawn
+    assert process.stderr is not None
+    while b"starting litert" not in process.stderr.readline():
+        assert process.poll() is None
+    drawn = list(tmp_path.iterdir())
+    process.terminate()
+    process.communicate(timeout=30)
+    assert drawn
+    assert (process.returncode, list(tmp_path.iterdir())) == (143, [])
