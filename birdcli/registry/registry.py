@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import errno
-import logging
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
-
-import filelock
 
 from birdcli.errors import ErrorCode, ModelError
 from birdcli.files import sync_folder, sync_tree
 from birdcli.manifest import check_model_id
 from birdcli.registry.history import Action, HistoryEntry, alias_targets
+from birdcli.registry.locking import held_lock, unwritable
 from birdcli.registry.plans import (
     plan_installation,
     plan_prepared,
@@ -37,28 +34,10 @@ if TYPE_CHECKING:
     from birdcli.registry.state_files import Snapshot
 
 _LOCK_TIMEOUT_S = 60.0
-_SILENT_S = 2.0
-_LOG = logging.getLogger(__name__)
 
 
 def _utc_now() -> datetime:
     return datetime.now(UTC)
-
-
-def _unwritable(err: OSError, path: Path) -> ModelError:
-    if err.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return ModelError(
-            ErrorCode.MODEL_UNWRITABLE,
-            f"the disk of {path} is full; the registry is unchanged",
-            hint="Make room, or set BIRDCLI_HOME to a folder on another disk.",
-            path=str(path),
-        )
-    return ModelError(
-        ErrorCode.MODEL_UNWRITABLE,
-        f"the registry {path} cannot be written: {err.strerror or err}",
-        hint="Set BIRDCLI_HOME to a folder that you may write.",
-        path=str(path),
-    )
 
 
 def _still(proven: ModelVersion, snapshot: Snapshot) -> ModelVersion:
@@ -78,21 +57,6 @@ def _still(proven: ModelVersion, snapshot: Snapshot) -> ModelVersion:
             model=proven.id,
         )
     return version
-
-
-@contextmanager
-def _patiently(lock: filelock.BaseFileLock) -> Iterator[None]:
-    """Holds a lock; a wait that is felt is told."""
-    try:
-        lock.acquire(timeout=min(_SILENT_S, lock.timeout))
-    except filelock.Timeout:
-        if lock.timeout > _SILENT_S:
-            _LOG.warning("waiting for another process, which holds %s", lock.lock_file)
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 class Registry(RegistryReader):
@@ -118,22 +82,11 @@ class Registry(RegistryReader):
     @contextmanager
     def _locked(self) -> Iterator[Snapshot]:
         """Holds the registry's lock, with what changes that never ended have left swept away."""
-        lock = filelock.FileLock(self.folder / "lock", timeout=self._lock_timeout_s)
-        try:
-            (self.folder / "models").mkdir(parents=True, exist_ok=True)
-            with _patiently(lock):
-                self._files.begin()
-                snapshot = self._files.load()
-                sweep(self.folder, snapshot.manifest)
-                yield snapshot
-        except filelock.Timeout as err:
-            raise ModelError(
-                ErrorCode.MODEL_LOCKED,
-                f"another process has held {self.folder / 'lock'} for {self._lock_timeout_s:g} s",
-                hint="Wait for it; a process that has died holds nothing.",
-            ) from err
-        except OSError as err:
-            raise _unwritable(err, self.folder) from err
+        with held_lock(self.folder, timeout_s=self._lock_timeout_s):
+            self._files.begin()
+            snapshot = self._files.load()
+            sweep(self.folder, snapshot.manifest)
+            yield snapshot
 
     @contextmanager
     def staging(self) -> Iterator[Path]:
@@ -146,7 +99,7 @@ class Registry(RegistryReader):
             with staged_folder(self.folder / "models", self._locked()) as staged:
                 yield staged
         except OSError as err:
-            raise _unwritable(err, self.folder) from err
+            raise unwritable(err, self.folder) from err
 
     def install(
         self, version: ModelVersion, staged: Path, *, who: str, exact: bool = False

@@ -42,7 +42,7 @@ OWNERS = {
         *("fetch.py", "http_get.py", "http_faults.py", "resolver.py", "models/download.py"),
     ),
     "diskcache": ("cache.py", "plain_disk.py"),
-    "filelock": ("registry/registry.py", "registry/staging.py", "models/partial_folder.py"),
+    "filelock": ("registry/locking.py", "registry/staging.py", "models/partial_folder.py"),
     "msgspec": (
         "manifest.py",
         "model_version.py",

@@ -212,7 +212,7 @@ def test_history_of_before_derived_digests_still_counts(registry: Registry) -> N
 def test_a_wait_for_another_process_is_told(
     registry: Registry, mocker: MockerFixture, caplog: pytest.LogCaptureFixture
 ) -> None:
-    mocker.patch("birdcli.registry.registry._SILENT_S", 0.01)
+    mocker.patch("birdcli.registry.locking._SILENT_S", 0.01)
     waiting = open_registry(registry.folder.parent, lock_timeout_s=0.05)
     with registry._locked(), refused(ErrorCode.MODEL_LOCKED):
         waiting.remove("birds@1", note="", who="me")
