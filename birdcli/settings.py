@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from birdcli.errors import ErrorCode, UsageError
+
+LOADER: Final = "birdcli-load"
+"""Name of the thread that loads an engine, for which no process waits at its end."""
 
 
 def _require(condition: bool, message: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from contextlib import suppress
 from typing import Annotated, Final
 
@@ -12,6 +13,7 @@ import typer
 from birdcli import __version__
 from birdcli.cli import bench, cache, classify, registry
 from birdcli.cli.options import option
+from birdcli.settings import LOADER
 from birdcli.streams import open_missing_streams, tolerate_lost_stderr
 
 _ENGINES: Final = ("tensorflow", "openvino", "ai_edge_litert")
@@ -67,12 +69,13 @@ def main() -> None:
 
 
 def _leave(code: int) -> None:
-    """Ends the process at once if an engine was imported.
+    """Ends the process at once if an engine was imported or is being loaded.
 
     Taking one apart would cost up to a second, and one that is still being loaded, for pictures
     that never came, would be waited for. Everything that we opened is closed by now.
     """
-    if not sys.modules.keys().isdisjoint(_ENGINES):
+    loading = any(thread.name.startswith(LOADER) for thread in threading.enumerate())
+    if loading or not sys.modules.keys().isdisjoint(_ENGINES):
         for stream in (sys.stdout, sys.stderr):
             with suppress(OSError, ValueError):
                 stream.flush()

@@ -28,7 +28,6 @@ class RunEngine:
 
     Attributes:
         loaded: The model, once it is loaded; None while no picture needed it.
-        loading: Whether it is being loaded at this moment.
         batch_size: Images in a batch at the most, unless another number is asked for.
     """
 
@@ -54,7 +53,6 @@ class RunEngine:
             ModelError: ``model.runtime_missing``.
         """
         self.loaded: LoadedModel | None = None
-        self.loading = False
         self._registry = registry
         self._version = version
         self._labels = labels
@@ -124,11 +122,7 @@ class RunEngine:
             streams=self._streams,
             warn=lambda text: print_line(self._people, f"birdcli: warning: {text}"),
         )
-        self.loading = True
-        try:
-            self.loaded = loader.load(self._plan)
-        finally:
-            self.loading = False
+        self.loaded = loader.load(self._plan)
         return self.loaded.classifier
 
     def keep(self) -> None:

@@ -225,9 +225,7 @@ class _Run:
         if broken is not None:
             raise broken
         code = self._exit_code(failed=summary.failed, total=summary.total)
-        # A list that may never go on, or an engine that nobody needed, holds a thread that cannot
-        # be woken.
-        if reading or self._engine.loading:
+        if reading:  # its thread waits for a list that may never go on, and cannot be woken
             self._streams.people.flush()
             os._exit(code)
         return code
