@@ -35,6 +35,9 @@ class ErrorCode(StrEnum):
 
     OUTPUT_UNWRITABLE = "output.unwritable"
     OUTPUT_EXISTS = "output.exists"
+    OUTPUT_SETTINGS_DIFFER = "output.settings_differ"
+    OUTPUT_NOT_RESUMABLE = "output.not_resumable"
+    OUTPUT_IN_USE = "output.in_use"
     OUTPUT_DISK_FULL = "output.disk_full"
     OUTPUT_CLOSED = "output.closed"
 
@@ -61,6 +64,8 @@ class ErrorCode(StrEnum):
     FETCH_BAD_ENCODING = "fetch.bad_encoding"
     FETCH_TOO_LARGE = "fetch.too_large"
     FETCH_TRUNCATED = "fetch.truncated"
+    FETCH_CIRCUIT_OPEN = "fetch.circuit_open"
+    FETCH_NOT_CACHED = "fetch.not_cached"
 
     DECODE_NOT_AN_IMAGE = "decode.not_an_image"
     DECODE_UNSUPPORTED = "decode.unsupported"
@@ -68,6 +73,8 @@ class ErrorCode(StrEnum):
     DECODE_CORRUPT = "decode.corrupt"
     DECODE_TOO_LARGE = "decode.too_large"
     DECODE_BAD_DIMENSIONS = "decode.bad_dimensions"
+    DECODE_TIMEOUT = "decode.timeout"
+    DECODE_WORKER_CRASHED = "decode.worker_crashed"
 
     INFERENCE_FAILED = "inference.failed"
     INFERENCE_NON_FINITE = "inference.non_finite"
