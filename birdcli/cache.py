@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from birdcli.items import CachedAnswer
-    from birdcli.validators import Validators
+    from birdcli.items import CachedAnswer, Validators
 
 T = TypeVar("T")
 

@@ -6,8 +6,7 @@ import json
 import math
 from typing import Final
 
-from birdcli.items import CachedAnswer, ImageInfo, Prediction
-from birdcli.validators import Validators
+from birdcli.items import CachedAnswer, ImageInfo, Prediction, Validators
 
 _VERSION: Final = 1
 

@@ -14,7 +14,7 @@ from birdcli.errors import ErrorCode, FetchError, ItemError
 from birdcli.hashing import sha256_of_bytes
 from birdcli.host_slots import HostSlots
 from birdcli.http_get import Unchanged, open_http_client
-from birdcli.items import FetchedImage, Stage
+from birdcli.items import FetchedImage, Stage, Validators
 from birdcli.retry import GiveUp, RetryPolicy
 from birdcli.validators import offered_validators
 from birdcli.web_url import parse_web_url
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from birdcli.items import ImageRef, Timings
     from birdcli.proxies import Proxies
     from birdcli.settings import FetchSettings
-    from birdcli.validators import Revalidation, Validators
     from birdcli.web_url import WebUrl
 
 _HASHED_INLINE_BYTES: Final = 65_536  # below, handing over to a thread costs more than hashing
@@ -67,8 +66,6 @@ class HttpFetcher:
         client: Client,
         *,
         executor: Executor,
-        revalidation: Revalidation | None = None,
-        on_unknown: Callable[[], object] = lambda: None,
         surroundings: Surroundings | None = None,
     ) -> None:
         """Uses what `open_http_fetcher` makes.
@@ -76,22 +73,18 @@ class HttpFetcher:
         Args:
             settings: The limits.
             client: Makes single attempts.
-            executor: Hashes bodies and asks the caches.
-            revalidation: What earlier runs know, or None to ask for every body.
-            on_unknown: Called before a URL is asked for whose answer no earlier run has left.
+            executor: Hashes bodies.
             surroundings: Time and chance.
         """
         self._settings = settings
         self._client = client
         self._executor = executor
-        self._revalidation = revalidation
-        self._on_unknown = on_unknown
         self._around = surroundings or Surroundings()
         self._slots = HostSlots(settings.per_host)
         self._retry = RetryPolicy(settings.retries, self._around.rng)
 
     async def fetch(
-        self, ref: ImageRef, timings: Timings, *, conditional: bool = True
+        self, ref: ImageRef, timings: Timings, *, known: Validators | None = None
     ) -> FetchedImage:
         """Returns the bytes behind a URL, with the queue and fetch stages marked.
 
@@ -101,16 +94,13 @@ class HttpFetcher:
         Args:
             ref: The input, of kind URL.
             timings: Its timings, started and not yet marked.
-            conditional: Whether a 304 without bytes is a welcome answer.
+            known: What an earlier run knows; then a 304 without bytes is a welcome answer.
 
         Raises:
             SourceError: ``source.invalid_url`` or ``source.bad_scheme``, with 0 attempts.
             FetchError: The last attempt's error, or ``fetch.deadline``; `attempts` is filled in.
         """
         target = parse_web_url(ref.source)
-        known = await self._look_up(ref.source) if conditional else None
-        if known is None:
-            self._on_unknown()
         # Pauses keep the slot: a host in trouble is asked less.
         async with self._slots.hold(target.host):
             timings = timings.mark(Stage.QUEUE, self._around.clock())
@@ -129,30 +119,21 @@ class HttpFetcher:
                 attempts=attempts,
                 unchanged=True,
             )
-        sha256 = await self._digest(ref.source, answer)
+        sha256 = await self._digest(answer.data)
         return FetchedImage(
-            ref=ref, data=answer.data, sha256=sha256, timings=timings, attempts=attempts
+            ref=ref,
+            data=answer.data,
+            sha256=sha256,
+            timings=timings,
+            attempts=attempts,
+            offered=offered_validators(answer.headers, sha256),
         )
 
-    async def _look_up(self, url: str) -> Validators | None:
-        if self._revalidation is None:
-            return None
+    async def _digest(self, data: bytes) -> str:
+        if len(data) <= _HASHED_INLINE_BYTES:
+            return sha256_of_bytes(data)
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._executor, self._revalidation.look_up, url)
-
-    async def _digest(self, url: str, body: Body) -> str:
-        if self._revalidation is None and len(body.data) <= _HASHED_INLINE_BYTES:
-            return sha256_of_bytes(body.data)
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._executor, self._digest_now, url, body)
-
-    def _digest_now(self, url: str, body: Body) -> str:
-        sha256 = sha256_of_bytes(body.data)
-        if self._revalidation is not None:
-            offered = offered_validators(body.headers, sha256)
-            if offered is not None:
-                self._revalidation.store.put(url, offered)
-        return sha256
+        return await loop.run_in_executor(self._executor, sha256_of_bytes, data)
 
     async def _ask(self, target: WebUrl, known: Validators | None) -> tuple[Body | Unchanged, int]:
         """Asks until there is an answer, an error worth keeping, or no time left."""
@@ -188,8 +169,6 @@ class HttpFetcher:
 async def open_http_fetcher(
     settings: FetchSettings,
     *,
-    revalidation: Revalidation | None = None,
-    on_unknown: Callable[[], object] = lambda: None,
     proxies: Proxies | None = None,
     surroundings: Surroundings | None = None,
 ) -> AsyncIterator[HttpFetcher]:
@@ -197,8 +176,6 @@ async def open_http_fetcher(
 
     Args:
         settings: The limits.
-        revalidation: What earlier runs know, or None to ask for every body.
-        on_unknown: Called before a URL is asked for whose answer no earlier run has left.
         proxies: Which proxy serves which URL; None takes those of environment and system.
         surroundings: Time and chance.
 
@@ -211,13 +188,6 @@ async def open_http_fetcher(
         async with open_http_client(
             settings, proxies=proxies, wall_clock=around.wall_clock
         ) as client:
-            yield HttpFetcher(
-                settings,
-                client,
-                executor=executor,
-                revalidation=revalidation,
-                on_unknown=on_unknown,
-                surroundings=around,
-            )
+            yield HttpFetcher(settings, client, executor=executor, surroundings=around)
     finally:
         executor.shutdown(wait=False, cancel_futures=True)

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from yarl import URL
 
+    from birdcli.items import Validators
     from birdcli.settings import FetchSettings
-    from birdcli.validators import Validators
     from birdcli.web_url import WebUrl
 
 USER_AGENT: Final = f"birdcli/{__version__} (+https://github.com/birdcli/birdcli)"

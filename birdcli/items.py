@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 
     ScoreBatch: TypeAlias = NDArray[np.float32]
     """float32 [N, C], each in [0, 1]."""
+
+
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+_LONGEST_HEADER: Final = 1024
 
 
 class SourceKind(StrEnum):
@@ -102,6 +107,58 @@ class Timings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Validators:
+    """The validators of one URL, and the bytes they stand for.
+
+    Attributes:
+        sha256: Digest of the encoded bytes, lowercase hex.
+        etag: `ETag` as the server wrote it, or None.
+        last_modified: `Last-Modified` as the server wrote it, or None.
+    """
+
+    sha256: str
+    etag: str | None = None
+    last_modified: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuses what is no digest, and what would not go through a header unharmed."""
+        if not _SHA256.fullmatch(self.sha256):
+            raise ValueError("no sha256")
+        values = [value for value in (self.etag, self.last_modified) if value is not None]
+        if not values or not all(is_header_value(value) for value in values):
+            raise ValueError("no validator")
+
+    def request_headers(self) -> dict[str, str]:
+        """Returns the headers that make a request conditional."""
+        headers = {}
+        if self.etag is not None:
+            headers["If-None-Match"] = self.etag
+        if self.last_modified is not None:
+            headers["If-Modified-Since"] = self.last_modified
+        return headers
+
+
+def is_header_value(value: str) -> bool:
+    """Tells whether a validator would go through a header unharmed."""
+    return 0 < len(value) <= _LONGEST_HEADER and value.isascii() and value.isprintable()
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """An input whose turn has not come.
+
+    Attributes:
+        ref: The input.
+        timings: Started, nothing finished.
+        known: Of a URL, what an earlier run knows about it.
+    """
+
+    ref: ImageRef
+    timings: Timings
+    known: Validators | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FetchedImage:
     """The encoded bytes of one input.
 
@@ -111,6 +168,7 @@ class FetchedImage:
         sha256: Digest of the encoded bytes, lowercase hex; after a 304 that of the known bytes.
         attempts: How often it was asked for.
         unchanged: True after a 304: the answer is in the result cache, under `sha256`.
+        offered: Validators that came with the bytes, to ask later whether they have changed.
         timings: Stages so far.
     """
 
@@ -120,6 +178,7 @@ class FetchedImage:
     timings: Timings
     attempts: int = 1
     unchanged: bool = False
+    offered: Validators | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

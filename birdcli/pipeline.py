@@ -11,8 +11,8 @@ from birdcli.batching import iter_batches
 from birdcli.channel import Channel
 from birdcli.errors import ItemError
 from birdcli.inference import Streams
-from birdcli.items import DecodedImage, Failed, FetchedImage, SourceKind, Stage, Timings
-from birdcli.prepare import Preparer, Unread, failed_input
+from birdcli.items import DecodedImage, Failed, FetchedImage, SourceKind, Stage, Timings, Unread
+from birdcli.prepare import Preparer, failed_input
 from birdcli.pump import Pump
 
 if TYPE_CHECKING:
@@ -23,10 +23,12 @@ if TYPE_CHECKING:
     from birdcli.items import ImageRef, Outcome
     from birdcli.labels import LabelSet
     from birdcli.ports import AnswerCache, Decoder, Fetcher, FileReader
+    from birdcli.recall import Recall
     from birdcli.settings import BatchSettings, PipelineSettings
 
 T = TypeVar("T")
 
+_LOOKED_UP_TOGETHER: Final = 64
 _DISK_WAITERS: Final = 2  # further threads, as some of them wait for a disk
 
 
@@ -85,6 +87,7 @@ class Pipeline:
         labels: LabelSet,
         model: str,
         answers: AnswerCache | None,
+        recall: Recall | None = None,
         sink: OutcomeSink,
         settings: PipelineSettings,
         batching: BatchSettings,
@@ -96,6 +99,7 @@ class Pipeline:
         self._labels = labels
         self._model = model
         self._answers = answers
+        self._recall = recall
         self._sink = sink
         self._settings = settings
         self._batching = batching
@@ -104,6 +108,7 @@ class Pipeline:
             reader=reader,
             decoder=decoder,
             answers=answers,
+            recall=recall,
             model=model,
             clock=clock,
         )
@@ -132,18 +137,19 @@ class Pipeline:
             UsageError: The list broke off; the inputs before that have their outcomes.
         """
         pump = Pump(inputs, ahead=256)
-        refs: Channel[Unread] = Channel(self._settings.fetchers)
+        urls: Channel[Unread] = Channel(_LOOKED_UP_TOGETHER)
+        wanted: Channel[Unread] = Channel(self._settings.fetchers)
         ready: Channel[Unread | FetchedImage] = Channel(2 * self._preparing)
         decoded: Channel[DecodedImage] = Channel(self._settings.decoded_ahead)
         outcomes: Channel[Sequence[Outcome]] = Channel(1024)
         try:
             async with asyncio.TaskGroup() as tasks:
                 taking = self._take_inputs(
-                    pump, stop, refs.sender(), ready.sender(), outcomes.sender()
+                    pump, stop, urls.sender(), ready.sender(), outcomes.sender()
                 )
-                stages = [taking]
+                stages = [taking, self._recall_known(urls, wanted.sender(), outcomes.sender())]
                 for _ in range(self._settings.fetchers):
-                    stages.append(self._fetch(refs, ready.sender(), outcomes.sender(), stop))
+                    stages.append(self._fetch(wanted, ready.sender(), outcomes.sender(), stop))
                 for _ in range(self._preparing):
                     stages.append(self._prepare(ready, decoded.sender(), outcomes.sender(), stop))
                 stages.append(self._classify(decoded, outcomes.sender()))
@@ -168,11 +174,11 @@ class Pipeline:
         self,
         pump: Pump[ImageRef | Failed],
         stop: asyncio.Event,
-        refs: Sender[Unread],
+        urls: Sender[Unread],
         ready: Sender[Unread | FetchedImage],
         outcomes: Sender[Sequence[Outcome]],
     ) -> None:
-        async with refs, ready, outcomes:
+        async with urls, ready, outcomes:
             async for item in pump.items(stop):
                 await self._window.acquire()
                 ref = item.ref if isinstance(item, Failed) else item
@@ -181,23 +187,46 @@ class Pipeline:
                 if isinstance(item, Failed):
                     await outcomes.send([item])
                 else:
-                    sender = ready if item.kind is SourceKind.FILE else refs
+                    sender = ready if item.kind is SourceKind.FILE else urls
                     await sender.send(Unread(item, Timings(self._clock())))
+
+    async def _recall_known(
+        self,
+        urls: Channel[Unread],
+        wanted: Sender[Unread],
+        outcomes: Sender[Sequence[Outcome]],
+    ) -> None:
+        """Answers what needs no request, and passes the rest on with what is known about it."""
+        loop = asyncio.get_running_loop()
+        async with wanted, outcomes:
+            async for first in urls:
+                group = [first, *urls.take_waiting(_LOOKED_UP_TOGETHER)]
+                found: Sequence[Unread | Outcome] = group
+                if self._recall is not None:
+                    look_up = self._recall.look_up
+                    found = await loop.run_in_executor(self._workers, look_up, group)
+                for item in found:
+                    if isinstance(item, Unread):
+                        if item.known is None:
+                            self._engine.start()  # it loads beside the first download
+                        await wanted.send(item)
+                    else:
+                        await outcomes.send([item])
 
     async def _fetch(
         self,
-        refs: Channel[Unread],
+        wanted: Channel[Unread],
         ready: Sender[Unread | FetchedImage],
         outcomes: Sender[Sequence[Outcome]],
         stop: asyncio.Event,
     ) -> None:
         async with ready, outcomes:
-            async for unread in refs:
+            async for unread in wanted:
                 if stop.is_set():
                     continue
                 try:
                     image = await self._unless_given_up(
-                        self._fetcher.fetch(unread.ref, unread.timings)
+                        self._fetcher.fetch(unread.ref, unread.timings, known=unread.known)
                     )
                 except _GivenUpError:
                     continue
@@ -256,7 +285,7 @@ class Pipeline:
             if answer is not None:
                 return answer
             try:  # known by its validators, yet its answer has left the cache meanwhile
-                image = await self._fetcher.fetch(image.ref, image.timings, conditional=False)
+                image = await self._fetcher.fetch(image.ref, image.timings)
             except ItemError as err:
                 return self._failed(image, err)
         return await loop.run_in_executor(self._workers, self._preparer.prepare, image)

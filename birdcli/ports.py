@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         RgbImage,
         ScoreBatch,
         Timings,
+        Validators,
     )
 
 
@@ -21,14 +22,14 @@ class Fetcher(Protocol):
     """Turns URLs into encoded bytes."""
 
     async def fetch(
-        self, ref: ImageRef, timings: Timings, *, conditional: bool = True
+        self, ref: ImageRef, timings: Timings, *, known: Validators | None = None
     ) -> FetchedImage:
         """Returns the bytes of one input, with the queue and fetch stages marked.
 
         Args:
             ref: The input, of kind URL.
             timings: Its timings, started and not yet marked.
-            conditional: Whether a 304 without bytes is a welcome answer.
+            known: What an earlier run knows; then a 304 without bytes is a welcome answer.
 
         Raises:
             ItemError: The input has no bytes for us; `attempts` is filled in.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from birdcli.errors import ItemError
@@ -15,6 +14,7 @@ from birdcli.items import (
     FetchedImage,
     ImageInfo,
     Stage,
+    Unread,
 )
 
 if TYPE_CHECKING:
@@ -22,14 +22,7 @@ if TYPE_CHECKING:
 
     from birdcli.items import ImageRef, Outcome, Timings
     from birdcli.ports import AnswerCache, Decoder, FileReader
-
-
-@dataclass(frozen=True, slots=True)
-class Unread:
-    """A file whose turn has not come."""
-
-    ref: ImageRef
-    timings: Timings
+    from birdcli.recall import Recall
 
 
 def failed_input(
@@ -54,6 +47,7 @@ class Preparer:
         reader: FileReader,
         decoder: Decoder,
         answers: AnswerCache | None,
+        recall: Recall | None,
         model: str,
         clock: Callable[[], float],
     ) -> None:
@@ -63,12 +57,14 @@ class Preparer:
             reader: Reads files.
             decoder: Decodes.
             answers: Of earlier runs, or None.
+            recall: Learns what servers say about their bytes, or None.
             model: `name@version`, for answers.
             clock: Seconds of the clock the timings are marked with.
         """
         self._reader = reader
         self._decoder = decoder
         self._answers = answers
+        self._recall = recall
         self._model = model
         self._clock = clock
 
@@ -78,6 +74,8 @@ class Preparer:
         try:
             image = self._reader.read(item.ref, timings) if isinstance(item, Unread) else item
             timings, stage = image.timings, Stage.DECODE
+            if self._recall is not None:
+                self._recall.learn(image)
             return self.cached_answer(image) or self._decode(image)
         except ItemError as err:
             return failed_input(item.ref, timings, err, at=(stage, self._clock()))

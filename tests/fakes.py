@@ -18,6 +18,7 @@ from birdcli.items import (
     SourceKind,
     Stage,
     Timings,
+    Validators,
 )
 from birdcli.labels import LabelSet
 from birdcli.ports import DecodedPixels
@@ -57,19 +58,19 @@ def decoded_image(index: int, *, decoded_at_s: float = 1.0) -> DecodedImage:
 
 
 class FakeFetcher:
-    """Gives the source's own name as bytes; `404` in it fails, `304` is unchanged once."""
+    """Gives the source's own name as bytes; `404` in it fails, `304` is unchanged if known."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.clock = clock
         self.asked: list[tuple[str, bool]] = []
 
     async def fetch(
-        self, ref: ImageRef, timings: Timings, *, conditional: bool = True
+        self, ref: ImageRef, timings: Timings, *, known: Validators | None = None
     ) -> FetchedImage:
-        self.asked.append((ref.source, conditional))
+        self.asked.append((ref.source, known is not None))
         if "404" in ref.source:
             raise FetchError(ErrorCode.FETCH_HTTP_STATUS, "HTTP 404 Not Found", status=404)
-        unchanged = conditional and "304" in ref.source
+        unchanged = known is not None and "304" in ref.source
         data = ref.source.encode()
         timings = timings.mark(Stage.QUEUE, self.clock()).mark(Stage.FETCH, self.clock())
         return FetchedImage(
@@ -78,6 +79,7 @@ class FakeFetcher:
             sha256=hashlib.sha256(data).hexdigest(),
             timings=timings,
             unchanged=unchanged,
+            offered=Validators(sha256=hashlib.sha256(data).hexdigest(), etag='"1"'),
         )
 
 
@@ -159,6 +161,19 @@ class FakeAnswers:
 
     def put(self, sha256: str, answer: CachedAnswer) -> None:
         self.kept[sha256] = answer
+
+
+class FakeStore:
+    """Validators in memory."""
+
+    def __init__(self, kept: dict[str, Validators] | None = None) -> None:
+        self.kept = kept or {}
+
+    def get(self, url: str) -> Validators | None:
+        return self.kept.get(url)
+
+    def put(self, url: str, validators: Validators) -> None:
+        self.kept[url] = validators
 
 
 class ListSink:

@@ -19,7 +19,7 @@ from birdcli.settings import BatchSettings, PipelineSettings
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from birdcli.items import FetchedImage, Outcome, Timings
+    from birdcli.items import FetchedImage, Outcome, Timings, Validators
     from birdcli.labels import LabelSet
     from birdcli.ports import Classifier
     from birdcli.settings import DecodeSettings
@@ -117,7 +117,7 @@ class _NoDownloads:
     """The fetcher of a run over files."""
 
     async def fetch(
-        self, ref: ImageRef, timings: Timings, *, conditional: bool = True
+        self, ref: ImageRef, timings: Timings, *, known: Validators | None = None
     ) -> FetchedImage:
         """Is never asked: every input is a file."""
         raise AssertionError(ref.source)

@@ -35,8 +35,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from birdcli.cache import Cache
-    from birdcli.inference import Engine
-    from birdcli.items import Failed, FetchedImage, ImageRef, Outcome, Timings
+    from birdcli.items import Failed, FetchedImage, ImageRef, Outcome, Timings, Validators
     from birdcli.labels import LabelSet
     from birdcli.metrics import RunMetrics
     from birdcli.model_version import ModelVersion
@@ -127,11 +126,11 @@ class _LazyFetcher:
         self._open_http = open_http
 
     async def fetch(
-        self, ref: ImageRef, timings: Timings, *, conditional: bool = True
+        self, ref: ImageRef, timings: Timings, *, known: Validators | None = None
     ) -> FetchedImage:
         """Returns the bytes of one URL; see `Fetcher`."""
         fetcher = await self._open_http()
-        return await fetcher.fetch(ref, timings, conditional=conditional)
+        return await fetcher.fetch(ref, timings, known=known)
 
 
 class _Sink:
@@ -283,16 +282,20 @@ class _Run:
         from birdcli.inference import Engine
         from birdcli.local import LocalReader
         from birdcli.pipeline import Pipeline
+        from birdcli.recall import Recall
 
         options = self._options
         answers = (
             None if cache is None else cache.answers(self._engine.fingerprint(top_k=options.top_k))
         )
         batch_size = options.batch_size or self._engine.batch_size
+        recall = None
+        if cache is not None and answers is not None:
+            recall = Recall(cache.validators, answers)
         engine = Engine(self._load_engine)
         async with AsyncExitStack() as stack:
             pipeline = Pipeline(
-                fetcher=_LazyFetcher(self._http_opener(stack, cache, engine)),
+                fetcher=_LazyFetcher(self._http_opener(stack)),
                 reader=LocalReader(max_bytes=options.fetch.max_bytes),
                 decoder=PillowDecoder(
                     DecodeSettings(
@@ -306,6 +309,7 @@ class _Run:
                 labels=self._labels,
                 model=self._version.id,
                 answers=answers,
+                recall=recall,
                 sink=sink,
                 settings=PipelineSettings(
                     fetchers=options.fetch.concurrency,
@@ -342,29 +346,13 @@ class _Run:
             clock=time.perf_counter,
         )
 
-    def _http_opener(
-        self, stack: AsyncExitStack, cache: Cache | None, engine: Engine
-    ) -> Callable[[], asyncio.Future[Fetcher]]:
+    def _http_opener(self, stack: AsyncExitStack) -> Callable[[], asyncio.Future[Fetcher]]:
         opened: list[asyncio.Future[Fetcher]] = []
 
         async def open_once() -> Fetcher:
             from birdcli.fetch import open_http_fetcher
-            from birdcli.validators import Revalidation
 
-            revalidation = None
-            if cache is not None:
-                answers = cache.answers(self._engine.fingerprint(top_k=self._options.top_k))
-                revalidation = Revalidation(
-                    store=cache.validators,
-                    has_answer=lambda sha256: answers.get(sha256) is not None,
-                )
-            return await stack.enter_async_context(
-                open_http_fetcher(
-                    self._options.fetch,
-                    revalidation=revalidation,
-                    on_unknown=engine.start,  # it loads beside the first download
-                )
-            )
+            return await stack.enter_async_context(open_http_fetcher(self._options.fetch))
 
         def opener() -> asyncio.Future[Fetcher]:
             if not opened:

@@ -19,8 +19,7 @@ import pytest
 
 from birdcli import cache as cache_module
 from birdcli.cache import Cache, CacheInfo, open_cache
-from birdcli.items import CachedAnswer, ImageInfo, Prediction
-from birdcli.validators import Validators
+from birdcli.items import CachedAnswer, ImageInfo, Prediction, Validators
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

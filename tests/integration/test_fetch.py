@@ -20,10 +20,9 @@ import pytest
 from birdcli import __version__
 from birdcli.errors import ErrorCode, FetchError, ItemError, SourceError
 from birdcli.fetch import HttpFetcher, Surroundings, open_http_fetcher
-from birdcli.items import FetchedImage, ImageRef, SourceKind, Stage, Timings
+from birdcli.items import FetchedImage, ImageRef, SourceKind, Stage, Timings, Validators
 from birdcli.proxies import Proxies, resolve_proxies
 from birdcli.settings import FetchSettings
-from birdcli.validators import Revalidation, Validators
 from tests.image_server import ImageServer, Reply, serving
 
 if TYPE_CHECKING:
@@ -52,19 +51,6 @@ class NoJitter(random.Random):
         return a
 
 
-class MemoryStore:
-    """Validators in memory."""
-
-    def __init__(self) -> None:
-        self.kept: dict[str, Validators] = {}
-
-    def get(self, url: str) -> Validators | None:
-        return self.kept.get(url)
-
-    def put(self, url: str, validators: Validators) -> None:
-        self.kept[url] = validators
-
-
 def ref(url: str) -> ImageRef:
     return ImageRef(index=0, source=url, kind=SourceKind.URL)
 
@@ -78,16 +64,13 @@ async def fetching(
     settings: FetchSettings = QUICK,
     *,
     pauses: Pauses | None = None,
-    revalidation: Revalidation | None = None,
     proxies: Proxies | None = None,
     wall_clock: Callable[[], float] = time.time,
 ) -> AsyncIterator[HttpFetcher]:
     surroundings = Surroundings(
         sleep=pauses or Pauses(), rng=random.Random(7), wall_clock=wall_clock
     )
-    async with open_http_fetcher(
-        settings, revalidation=revalidation, proxies=proxies, surroundings=surroundings
-    ) as fetcher:
+    async with open_http_fetcher(settings, proxies=proxies, surroundings=surroundings) as fetcher:
         yield fetcher
 
 
@@ -616,64 +599,44 @@ async def test_redirects_to_one_host_are_bounded() -> None:
 # Asking whether a picture has changed
 
 
-async def test_validators_of_a_whole_answer_are_kept() -> None:
-    store = MemoryStore()
-    revalidation = Revalidation(store=store, has_answer=lambda _: True)
+async def test_validators_of_a_whole_answer_come_with_it() -> None:
     routes = {"/a.jpg": Reply(body=PICTURE, etag='"v1"', last_modified="yesterday")}
-    async with ImageServer(routes) as server, fetching(revalidation=revalidation) as fetcher:
-        url = server.url("/a.jpg")
-        await fetcher.fetch(ref(url), started())
-    assert store.kept == {url: Validators(sha256=DIGEST, etag='"v1"', last_modified="yesterday")}
+    async with ImageServer(routes) as server, fetching() as fetcher:
+        image = await fetcher.fetch(ref(server.url("/a.jpg")), started())
+    assert image.offered == Validators(sha256=DIGEST, etag='"v1"', last_modified="yesterday")
 
 
 @pytest.mark.parametrize(
     "known", [Reply(body=PICTURE, etag='"v1"'), Reply(body=PICTURE, last_modified="yesterday")]
 )
 async def test_an_unchanged_picture_is_not_sent_again(known: Reply) -> None:
-    revalidation = Revalidation(store=MemoryStore(), has_answer=lambda _: True)
-    async with (
-        ImageServer({"/a.jpg": known}) as server,
-        fetching(revalidation=revalidation) as fetcher,
-    ):
-        await fetcher.fetch(ref(server.url("/a.jpg")), started())
-        again = await fetcher.fetch(ref(server.url("/a.jpg")), started())
+    async with ImageServer({"/a.jpg": known}) as server, fetching() as fetcher:
+        url = server.url("/a.jpg")
+        first = await fetcher.fetch(ref(url), started())
+        again = await fetcher.fetch(ref(url), started(), known=first.offered)
     assert (again.data, again.sha256, again.unchanged) == (b"", DIGEST, True)
     assert [stage for stage, _ in again.timings.marks] == [Stage.QUEUE, Stage.FETCH]
 
 
-async def test_a_changed_picture_is_sent_and_remembered() -> None:
-    store = MemoryStore()
-    revalidation = Revalidation(store=store, has_answer=lambda _: True)
+async def test_a_changed_picture_is_sent() -> None:
     replies = [Reply(body=PICTURE, etag='"v1"'), Reply(body=b"new", etag='"v2"')]
-    async with (
-        ImageServer({"/a.jpg": replies}) as server,
-        fetching(revalidation=revalidation) as fetcher,
-    ):
+    async with ImageServer({"/a.jpg": replies}) as server, fetching() as fetcher:
         url = server.url("/a.jpg")
-        await fetcher.fetch(ref(url), started())
-        again = await fetcher.fetch(ref(url), started())
+        first = await fetcher.fetch(ref(url), started())
+        again = await fetcher.fetch(ref(url), started(), known=first.offered)
         assert server.requests[1].headers["if-none-match"] == '"v1"'
     assert (again.data, again.unchanged) == (b"new", False)
-    assert store.kept[url].etag == '"v2"'
+    assert again.offered is not None
+    assert again.offered.etag == '"v2"'
 
 
-async def test_a_picture_without_a_known_answer_is_fetched_whole() -> None:
-    revalidation = Revalidation(store=MemoryStore(), has_answer=lambda _: False)
+async def test_who_knows_nothing_gets_the_bytes() -> None:
     routes = {"/a.jpg": Reply(body=PICTURE, etag='"v1"')}
-    async with ImageServer(routes) as server, fetching(revalidation=revalidation) as fetcher:
+    async with ImageServer(routes) as server, fetching() as fetcher:
         for _ in range(2):
             image = await fetcher.fetch(ref(server.url("/a.jpg")), started())
             assert image.data == PICTURE
         assert "if-none-match" not in server.requests[1].headers
-
-
-async def test_an_unconditional_fetch_gets_the_bytes() -> None:
-    revalidation = Revalidation(store=MemoryStore(), has_answer=lambda _: True)
-    routes = {"/a.jpg": Reply(body=PICTURE, etag='"v1"')}
-    async with ImageServer(routes) as server, fetching(revalidation=revalidation) as fetcher:
-        await fetcher.fetch(ref(server.url("/a.jpg")), started())
-        again = await fetcher.fetch(ref(server.url("/a.jpg")), started(), conditional=False)
-    assert again.data == PICTURE
 
 
 @pytest.mark.parametrize(
@@ -687,17 +650,16 @@ async def test_an_unconditional_fetch_gets_the_bytes() -> None:
     ],
     ids=["none", "no-store", "cut", "404", "no-text"],
 )
-async def test_validators_that_are_worth_nothing_are_not_kept(reply: Reply) -> None:
-    store = MemoryStore()
-    revalidation = Revalidation(store=store, has_answer=lambda _: True)
+async def test_validators_that_are_worth_nothing_are_not_offered(reply: Reply) -> None:
+    offered = None
     async with (
         ImageServer({"/a.jpg": reply}) as server,
-        fetching(replace(QUICK, retries=0), revalidation=revalidation) as fetcher,
+        fetching(replace(QUICK, retries=0)) as fetcher,
     ):
         with suppress(FetchError):
-            await fetcher.fetch(ref(server.url("/a.jpg")), started())
+            offered = (await fetcher.fetch(ref(server.url("/a.jpg")), started())).offered
         assert len(server.requests) == 1
-    assert store.kept == {}
+    assert offered is None
 
 
 # Proxies

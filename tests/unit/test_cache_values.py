@@ -16,8 +16,7 @@ from birdcli.cache_values import (
     encode_answer,
     encode_validators,
 )
-from birdcli.items import CachedAnswer, ImageInfo, Prediction
-from birdcli.validators import Validators
+from birdcli.items import CachedAnswer, ImageInfo, Prediction, Validators
 
 DIGEST = "a" * 64
 ANSWER = CachedAnswer(

@@ -13,13 +13,12 @@ import pytest
 from birdcli.errors import ErrorCode, FetchError
 from birdcli.fetch import HttpFetcher, Surroundings
 from birdcli.http_get import Body, Unchanged
-from birdcli.items import ImageRef, SourceKind, Stage, Timings
+from birdcli.items import ImageRef, SourceKind, Stage, Timings, Validators
 from birdcli.retry import AskedToWaitError
 from birdcli.settings import FetchSettings
-from birdcli.validators import Revalidation, Validators
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from birdcli.web_url import WebUrl
 
@@ -64,19 +63,6 @@ class NoJitter(random.Random):
         return a
 
 
-class Store:
-    """Validators in memory."""
-
-    def __init__(self, **known: Validators) -> None:
-        self.kept = known
-
-    def get(self, url: str) -> Validators | None:
-        return self.kept.get(url)
-
-    def put(self, url: str, validators: Validators) -> None:
-        self.kept[url] = validators
-
-
 class Pauses:
     """A sleep that only remembers."""
 
@@ -98,15 +84,11 @@ def fetcher_over(
     executor: ThreadPoolExecutor,
     *,
     pauses: Pauses | None = None,
-    revalidation: Revalidation | None = None,
-    on_unknown: Callable[[], object] = lambda: None,
 ) -> HttpFetcher:
     return HttpFetcher(
         FetchSettings(retries=2),
         client,
         executor=executor,
-        revalidation=revalidation,
-        on_unknown=on_unknown,
         surroundings=Surroundings(sleep=pauses or Pauses(), clock=Ticks(), rng=random.Random(1)),
     )
 
@@ -161,32 +143,17 @@ async def test_the_server_says_how_long_to_pause(executor: ThreadPoolExecutor) -
     assert pauses.taken == [12.0]
 
 
-async def test_validators_are_kept_under_what_the_user_typed(executor: ThreadPoolExecutor) -> None:
-    store = Store()
-    revalidation = Revalidation(store=store, has_answer=lambda _: False)
-    ref = ImageRef(index=0, source="http://me:pw@h/a.jpg#x", kind=SourceKind.URL)
-    fetcher = fetcher_over(ScriptedClient(BODY), executor, revalidation=revalidation)
-    await fetcher.fetch(ref, Timings(0.0))
-    assert store.kept == {ref.source: Validators(sha256=DIGEST, etag='"1"')}
+async def test_validators_come_with_the_bytes(executor: ThreadPoolExecutor) -> None:
+    image = await fetcher_over(ScriptedClient(BODY), executor).fetch(REF, Timings(0.0))
+    assert image.offered == Validators(sha256=DIGEST, etag='"1"')
 
 
 async def test_a_304_stands_for_the_known_bytes(executor: ThreadPoolExecutor) -> None:
     known = Validators(sha256=DIGEST, etag='"1"')
-    revalidation = Revalidation(store=Store(**{URL: known}), has_answer=lambda _: True)
     client = ScriptedClient(DEAD, Unchanged(DIGEST))
-    fetcher = fetcher_over(client, executor, revalidation=revalidation)
-    image = await fetcher.fetch(REF, Timings(0.0))
+    image = await fetcher_over(client, executor).fetch(REF, Timings(0.0), known=known)
     assert (image.data, image.sha256, image.unchanged, image.attempts) == (b"", DIGEST, True, 2)
     assert client.asked == [(URL, known), (URL, known)]
-
-
-async def test_an_unconditional_fetch_asks_no_store(executor: ThreadPoolExecutor) -> None:
-    known = Validators(sha256=DIGEST, etag='"1"')
-    revalidation = Revalidation(store=Store(**{URL: known}), has_answer=lambda _: True)
-    client = ScriptedClient(BODY)
-    fetcher = fetcher_over(client, executor, revalidation=revalidation)
-    await fetcher.fetch(REF, Timings(0.0), conditional=False)
-    assert client.asked == [(URL, None)]
 
 
 async def test_the_deadline_covers_pauses(executor: ThreadPoolExecutor) -> None:
@@ -204,29 +171,3 @@ async def test_the_deadline_covers_pauses(executor: ThreadPoolExecutor) -> None:
     assert (caught.value.code, caught.value.attempts) == (ErrorCode.FETCH_DEADLINE, 1)
     assert caught.value.retryable
     assert dict(caught.value.details) == {"last_code": "fetch.connect"}
-
-
-async def test_an_unknown_url_is_announced_before_it_is_asked_for(
-    executor: ThreadPoolExecutor,
-) -> None:
-    client = ScriptedClient(BODY)
-    asked_before: list[int] = []
-    fetcher = fetcher_over(
-        client, executor, on_unknown=lambda: asked_before.append(len(client.asked))
-    )
-    await fetcher.fetch(REF, Timings(0.0))
-    assert asked_before == [0]
-
-
-async def test_a_url_whose_answer_is_known_is_not_announced(executor: ThreadPoolExecutor) -> None:
-    known = Validators(sha256=DIGEST, etag='"1"')
-    revalidation = Revalidation(store=Store(**{URL: known}), has_answer=lambda _: True)
-    announced: list[int] = []
-    fetcher = fetcher_over(
-        ScriptedClient(Unchanged(DIGEST)),
-        executor,
-        revalidation=revalidation,
-        on_unknown=lambda: announced.append(1),
-    )
-    await fetcher.fetch(REF, Timings(0.0))
-    assert announced == []

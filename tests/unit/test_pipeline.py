@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import threading
 from typing import TYPE_CHECKING
 
@@ -11,18 +12,22 @@ import pytest
 from birdcli.errors import ErrorCode, FetchError, ModelError, OutputError, UsageError
 from birdcli.inference import Engine
 from birdcli.items import (
+    CachedAnswer,
     CacheState,
     Classified,
     ErrorInfo,
     Failed,
     FetchedImage,
+    ImageInfo,
     ImageRef,
     Outcome,
     SourceKind,
     Stage,
     Timings,
+    Validators,
 )
 from birdcli.pipeline import ByteBudget, Pipeline
+from birdcli.recall import Recall
 from birdcli.settings import BatchSettings, PipelineSettings
 from tests.fakes import (
     LABELS,
@@ -32,6 +37,7 @@ from tests.fakes import (
     FakeDecoder,
     FakeFetcher,
     FakeReader,
+    FakeStore,
     ListSink,
     image_ref,
 )
@@ -44,6 +50,19 @@ if TYPE_CHECKING:
 
 
 WINDOW = 8
+KNOWN = Validators(sha256=hashlib.sha256(b"304").hexdigest(), etag='"1"')
+
+
+class Forgetful(FakeAnswers):
+    """Knows an answer that is gone when it is asked for again, as in a cache that is full."""
+
+    asked = 0
+
+    def get(self, sha256: str) -> CachedAnswer | None:
+        self.asked += 1
+        info = ImageInfo(sha256=sha256, bytes=3, width=2, height=2, format="PNG")
+        answer = CachedAnswer(image=info, predictions=(), backend="fake/float32")
+        return answer if self.asked == 1 else None
 
 
 class Bench:
@@ -64,6 +83,7 @@ class Bench:
         self.classifier = FakeClassifier(streams=streams)
         self.loads = 0
         self.answers = FakeAnswers() if answers else None
+        self.store = FakeStore()
         self.sink = sink or ListSink()
         self.ordered = ordered
         self.load_error: ModelError | None = None
@@ -90,6 +110,7 @@ class Bench:
             labels=LABELS,
             model="fake@1",
             answers=self.answers,
+            recall=None if self.answers is None else Recall(self.store, self.answers),
             sink=self.sink,
             settings=PipelineSettings(fetchers=4, window=WINDOW, ordered=self.ordered),
             batching=BatchSettings(max_size=3, max_age_s=0.001),
@@ -232,7 +253,7 @@ def test_an_answer_of_an_earlier_run_needs_no_decoder_and_no_engine() -> None:
     assert {o.cache for o in first if isinstance(o, Classified)} == {CacheState.MISS}
     assert bench.answers is not None
     again = Bench(answers=True)
-    again.answers = bench.answers
+    again.answers, again.store = bench.answers, bench.store
     second = again.run(refs("a", "b"))
     assert {o.cache for o in second if isinstance(o, Classified)} == {CacheState.HIT}
     assert [o.predictions for o in second if isinstance(o, Classified)] == [
@@ -249,6 +270,8 @@ def test_without_a_cache_records_say_so() -> None:
 
 def test_unchanged_bytes_whose_answer_is_gone_are_fetched_again() -> None:
     bench = Bench(answers=True)
+    bench.answers = Forgetful()
+    bench.store.kept["304"] = KNOWN
     (outcome,) = bench.run(refs("304"))
     assert isinstance(outcome, Classified)
     assert bench.fetcher.asked == [("304", True), ("304", False)]
@@ -268,13 +291,15 @@ def test_unchanged_bytes_with_an_answer_are_not_fetched_again() -> None:
 def test_unchanged_bytes_that_cannot_be_fetched_again_fail_as_downloads_do() -> None:
     class Gone(FakeFetcher):
         async def fetch(
-            self, ref: ImageRef, timings: Timings, *, conditional: bool = True
+            self, ref: ImageRef, timings: Timings, *, known: Validators | None = None
         ) -> FetchedImage:
-            if not conditional:
+            if known is None:
                 raise FetchError(ErrorCode.FETCH_HTTP_STATUS, "HTTP 410 Gone", status=410)
-            return await super().fetch(ref, timings, conditional=conditional)
+            return await super().fetch(ref, timings, known=known)
 
     bench = Bench(answers=True)
+    bench.answers = Forgetful()
+    bench.store.kept["304"] = KNOWN
     bench.fetcher = Gone(bench.clock)
     (outcome,) = bench.run(refs("304"))
     assert error_code(outcome) == "fetch.http_status"
@@ -289,7 +314,7 @@ def test_no_inputs_give_no_outcomes_and_load_nothing() -> None:
 
 def test_only_failed_inputs_load_nothing() -> None:
     bench = Bench()
-    assert len(bench.run(refs("404", "404"))) == 2
+    assert len(bench.run(refs("404", "404", kind=SourceKind.FILE))) == 2
     assert bench.loads == 0
 
 
@@ -318,14 +343,14 @@ def test_the_list_is_read_no_further_than_the_window() -> None:
         """Keeps the first input until the window is full and the loop has nothing else to do."""
 
         async def fetch(
-            self, ref: ImageRef, timings: Timings, *, conditional: bool = True
+            self, ref: ImageRef, timings: Timings, *, known: Validators | None = None
         ) -> FetchedImage:
             in_flight.append(ref.index)
             if ref.index == 0:
                 for _ in range(1000):
                     await asyncio.sleep(0)
                 assert max(in_flight) < WINDOW
-            return await super().fetch(ref, timings, conditional=conditional)
+            return await super().fetch(ref, timings, known=known)
 
     def inputs() -> Iterator[ImageRef]:
         nonlocal read
@@ -396,11 +421,11 @@ async def test_giving_up_abandons_downloads_and_writes_what_finished() -> None:
 
     class Hanging(FakeFetcher):
         async def fetch(
-            self, ref: ImageRef, timings: Timings, *, conditional: bool = True
+            self, ref: ImageRef, timings: Timings, *, known: Validators | None = None
         ) -> FetchedImage:
             if ref.index == 0:
                 await never.wait()
-            return await super().fetch(ref, timings, conditional=conditional)
+            return await super().fetch(ref, timings, known=known)
 
     bench.fetcher = Hanging(bench.clock)
     pipeline = bench.pipeline()

@@ -4,19 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from birdcli.validators import Revalidation, Validators, offered_validators
+from birdcli.items import Validators
+from birdcli.validators import offered_validators
 
 DIGEST = "a" * 64
-
-
-class OneUrl:
-    """A store that knows one URL."""
-
-    def get(self, url: str) -> Validators | None:
-        return Validators(sha256=DIGEST, etag='"1"') if url == "http://h/known" else None
-
-    def put(self, url: str, validators: Validators) -> None:
-        raise AssertionError("nothing to keep here")
 
 
 def test_both_validators_make_a_request_conditional() -> None:
@@ -68,16 +59,3 @@ def test_a_harmful_validator_is_dropped_and_the_other_kept() -> None:
 )
 def test_an_answer_may_offer_nothing(headers: dict[str, str]) -> None:
     assert offered_validators(headers, DIGEST) is None
-
-
-@pytest.mark.parametrize(
-    ("url", "answered", "found"),
-    [
-        ("http://h/known", True, True),
-        ("http://h/known", False, False),
-        ("http://h/other", True, False),
-    ],
-)
-def test_validators_count_only_with_an_answer(url: str, answered: bool, found: bool) -> None:
-    revalidation = Revalidation(store=OneUrl(), has_answer=lambda digest: answered)
-    assert (revalidation.look_up(url) is not None) == found
