@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from birdcli.batching import iter_batches
+from birdcli.budget import ByteBudget
 from birdcli.channel import Channel
-from birdcli.errors import ItemError
+from birdcli.errors import DecodeError, ErrorCode, ItemError, SourceError
 from birdcli.inference import Streams
 from birdcli.items import DecodedImage, Failed, FetchedImage, SourceKind, Stage, Timings, Unread
+from birdcli.ordering import RecordOrder
 from birdcli.prepare import Preparer, failed_input
 from birdcli.pump import Pump
+from birdcli.sharing import SharedUrls
+from birdcli.watch import Watch
+from birdcli.worker_threads import AbandonedError, WorkerThreads
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
 
+    from birdcli.budget import ByteShare
     from birdcli.channel import Sender
     from birdcli.inference import Engine
     from birdcli.items import ImageRef, Outcome
@@ -28,15 +35,24 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_READ_AHEAD: Final = 256
 _LOOKED_UP_TOGETHER: Final = 64
+_PATIENCE_S: Final = 1.0
 _DISK_WAITERS: Final = 2  # further threads, as some of them wait for a disk
 
 
 class OutcomeSink(Protocol):
-    """Where outcomes go, in the order they are written."""
+    """Where outcomes go: encoded as they finish, written when it is their turn.
 
-    def write(self, outcomes: Sequence[Outcome]) -> None:
-        """Writes outcomes; called in a thread, one call at a time.
+    Called in a thread, one call at a time.
+    """
+
+    def encode(self, outcome: Outcome) -> bytes:
+        """Returns the record of one outcome."""
+        ...
+
+    def write(self, records: Sequence[bytes]) -> None:
+        """Writes records.
 
         Raises:
             OutputError: They cannot be written; the run ends.
@@ -48,30 +64,12 @@ class _GivenUpError(Exception):
     """The run was stopped, and this input took too long to finish."""
 
 
-class ByteBudget:
-    """Encoded bytes in memory, bounded; one image larger than the bound passes alone."""
+@dataclass(frozen=True, slots=True)
+class _Fetched:
+    """A download on its way to a decoder, with the memory it holds."""
 
-    def __init__(self, limit: int) -> None:
-        """Allows `limit` bytes at once."""
-        self._limit = limit
-        self._used = 0
-        self._waiting: deque[asyncio.Future[None]] = deque()
-
-    async def acquire(self, size: int) -> None:
-        """Waits until `size` more bytes fit."""
-        while self._used and self._used + size > self._limit:
-            waiter = asyncio.get_running_loop().create_future()
-            self._waiting.append(waiter)
-            await waiter
-        self._used += size
-
-    def release(self, size: int) -> None:
-        """Gives `size` bytes back."""
-        self._used -= size
-        while self._waiting:
-            waiter = self._waiting.popleft()
-            if not waiter.done():
-                waiter.set_result(None)
+    image: FetchedImage
+    share: ByteShare
 
 
 class Pipeline:
@@ -116,10 +114,13 @@ class Pipeline:
         self._preparing = 2 * workers  # a free thread finds its next image without the loop
         self._window = asyncio.Semaphore(settings.window)
         self._budget = ByteBudget(settings.max_bytes)
-        self._order: deque[int] = deque()
+        self._order = RecordOrder()
+        self._shared = SharedUrls(clock)
+        self.watch = Watch()
         self._fetching: set[asyncio.Task[None]] = set()
         self._giving_up = False
-        self._workers = ThreadPoolExecutor(workers, thread_name_prefix="birdcli-prepare")
+        self._workers = WorkerThreads(workers, name="birdcli-prepare")
+        self._looking_up = ThreadPoolExecutor(1, thread_name_prefix="birdcli-recall")
         self._writes = ThreadPoolExecutor(1, thread_name_prefix="birdcli-write")
 
     async def run(self, inputs: Iterator[ImageRef | Failed], *, stop: asyncio.Event) -> bool:
@@ -136,12 +137,13 @@ class Pipeline:
             ExceptionGroup: Of `BirdError` if the model or the output fails.
             UsageError: The list broke off; the inputs before that have their outcomes.
         """
-        pump = Pump(inputs, ahead=256)
+        pump = Pump(inputs, ahead=_READ_AHEAD)
         urls: Channel[Unread] = Channel(_LOOKED_UP_TOGETHER)
         wanted: Channel[Unread] = Channel(self._settings.fetchers)
-        ready: Channel[Unread | FetchedImage] = Channel(2 * self._preparing)
+        ready: Channel[Unread | _Fetched] = Channel(2 * self._preparing)
         decoded: Channel[DecodedImage] = Channel(self._settings.decoded_ahead)
         outcomes: Channel[Sequence[Outcome]] = Channel(1024)
+        watching = asyncio.create_task(self._abandon_stuck())
         try:
             async with asyncio.TaskGroup() as tasks:
                 taking = self._take_inputs(
@@ -156,26 +158,33 @@ class Pipeline:
                 stages.append(self._write(outcomes))
                 for stage in stages:
                     tasks.create_task(stage)
+            await self._write_rest()
+        except asyncio.CancelledError:
+            await self._write_rest()
+            raise
         finally:
+            watching.cancel()
             self._engine.close()
-            for executor in (self._workers, self._writes):
+            self._workers.close()
+            for executor in (self._looking_up, self._writes):
                 executor.shutdown(wait=False, cancel_futures=True)
         if pump.error is not None:  # only now: the inputs before it have their records
             raise pump.error
         return pump.reading
 
     def give_up(self) -> None:
-        """After a stop: abandons what is still being fetched, and finishes the rest."""
+        """After a stop: abandons what is still being fetched or read, and finishes the rest."""
         self._giving_up = True
         for task in self._fetching:
             task.cancel()
+        self._workers.abandon(older_than_s=0.0)
 
     async def _take_inputs(
         self,
         pump: Pump[ImageRef | Failed],
         stop: asyncio.Event,
         urls: Sender[Unread],
-        ready: Sender[Unread | FetchedImage],
+        ready: Sender[Unread | _Fetched],
         outcomes: Sender[Sequence[Outcome]],
     ) -> None:
         async with urls, ready, outcomes:
@@ -183,7 +192,7 @@ class Pipeline:
                 await self._window.acquire()
                 ref = item.ref if isinstance(item, Failed) else item
                 if self._settings.ordered:
-                    self._order.append(ref.index)
+                    self._order.expect(ref.index)
                 if isinstance(item, Failed):
                     await outcomes.send([item])
                 else:
@@ -197,26 +206,32 @@ class Pipeline:
         outcomes: Sender[Sequence[Outcome]],
     ) -> None:
         """Answers what needs no request, and passes the rest on with what is known about it."""
-        loop = asyncio.get_running_loop()
         async with wanted, outcomes:
             async for first in urls:
-                group = [first, *urls.take_waiting(_LOOKED_UP_TOGETHER)]
-                found: Sequence[Unread | Outcome] = group
-                if self._recall is not None:
-                    look_up = self._recall.look_up
-                    found = await loop.run_in_executor(self._workers, look_up, group)
-                for item in found:
-                    if isinstance(item, Unread):
-                        if item.known is None:
+                group: list[Unread] = []
+                for item in (first, *urls.take_waiting(_LOOKED_UP_TOGETHER)):
+                    if (outcome := self._shared.finished(item)) is not None:
+                        await outcomes.send([outcome])
+                    elif self._shared.is_first(item):
+                        group.append(item)
+                for found in await self._look_up(group):
+                    if isinstance(found, Unread):
+                        if found.known is None:
                             self._engine.start()  # it loads beside the first download
-                        await wanted.send(item)
+                        await wanted.send(found)
                     else:
-                        await outcomes.send([item])
+                        await outcomes.send([found])
+
+    async def _look_up(self, group: list[Unread]) -> Sequence[Unread | Outcome]:
+        if self._recall is None or not group:
+            return group
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._looking_up, self._recall.look_up, group)
 
     async def _fetch(
         self,
         wanted: Channel[Unread],
-        ready: Sender[Unread | FetchedImage],
+        ready: Sender[Unread | _Fetched],
         outcomes: Sender[Sequence[Outcome]],
         stop: asyncio.Event,
     ) -> None:
@@ -224,17 +239,21 @@ class Pipeline:
             async for unread in wanted:
                 if stop.is_set():
                     continue
+                share = await self._budget.share()
+                self.watch.enter(unread.ref, Stage.FETCH)
                 try:
                     image = await self._unless_given_up(
                         self._fetcher.fetch(unread.ref, unread.timings, known=unread.known)
                     )
                 except _GivenUpError:
+                    share.close()
                     continue
                 except ItemError as err:
+                    share.close()
                     await outcomes.send([self._failed(unread, err)])
                     continue
-                await self._budget.acquire(len(image.data))
-                await ready.send(image)
+                share.settle(len(image.data))
+                await ready.send(_Fetched(image, share))
 
     async def _unless_given_up(self, work: Awaitable[T]) -> T:
         """Waits for what may take forever, such as a server or a disk."""
@@ -252,26 +271,28 @@ class Pipeline:
 
     async def _prepare(
         self,
-        ready: Channel[Unread | FetchedImage],
+        ready: Channel[Unread | _Fetched],
         decoded: Sender[DecodedImage],
         outcomes: Sender[Sequence[Outcome]],
         stop: asyncio.Event,
     ) -> None:
-        loop = asyncio.get_running_loop()
         async with decoded, outcomes:
             async for item in ready:
-                if isinstance(item, Unread):
-                    if stop.is_set():
+                try:
+                    if isinstance(item, _Fetched):
+                        with item.share:
+                            result = await self._prepare_fetched(item.image)
+                    elif stop.is_set():
                         continue
-                    work = loop.run_in_executor(self._workers, self._preparer.prepare, item)
-                    try:
-                        result = await self._unless_given_up(work)
-                    except _GivenUpError:
+                    else:
+                        self.watch.enter(item.ref, Stage.FETCH)
+                        result = await self._workers.run(self._preparer.prepare, item)
+                except AbandonedError:
+                    if self._giving_up:
                         continue
-                else:
-                    result = await self._prepare_fetched(item)
-                    self._budget.release(len(item.data))
+                    result = self._stuck(item.image if isinstance(item, _Fetched) else item)
                 if isinstance(result, DecodedImage):
+                    self.watch.enter(result.ref, Stage.BATCH_WAIT)
                     # Not before: a list of broken pictures needs no engine.
                     self._engine.start()
                     await decoded.send(result)
@@ -279,16 +300,29 @@ class Pipeline:
                     await outcomes.send([result])
 
     async def _prepare_fetched(self, image: FetchedImage) -> DecodedImage | Outcome:
-        loop = asyncio.get_running_loop()
+        self.watch.enter(image.ref, Stage.DECODE)
         if image.unchanged:
-            answer = await loop.run_in_executor(self._workers, self._preparer.cached_answer, image)
+            answer = await self._workers.run(self._preparer.cached_answer, image)
             if answer is not None:
                 return answer
             try:  # known by its validators, yet its answer has left the cache meanwhile
                 image = await self._fetcher.fetch(image.ref, image.timings)
             except ItemError as err:
                 return self._failed(image, err)
-        return await loop.run_in_executor(self._workers, self._preparer.prepare, image)
+        return await self._workers.run(self._preparer.prepare, image)
+
+    def _stuck(self, item: Unread | FetchedImage) -> Failed:
+        message = f"It was not read and decoded within {self._settings.stuck_s:g} s"
+        error: ItemError = SourceError(ErrorCode.SOURCE_UNREADABLE, message, retryable=True)
+        if item.ref.kind is SourceKind.URL:
+            error = DecodeError(ErrorCode.DECODE_TIMEOUT, message)
+        return self._failed(item, error)
+
+    async def _abandon_stuck(self) -> None:
+        while True:
+            await asyncio.sleep(_PATIENCE_S)
+            limit_s = _PATIENCE_S if self._giving_up else self._settings.stuck_s
+            self._workers.abandon(older_than_s=limit_s)
 
     async def _classify(
         self, decoded: Channel[DecodedImage], outcomes: Sender[Sequence[Outcome]]
@@ -326,20 +360,32 @@ class Pipeline:
 
     async def _write(self, outcomes: Channel[Sequence[Outcome]]) -> None:
         loop = asyncio.get_running_loop()
-        waiting: dict[int, Outcome] = {}
         async for first in outcomes:
-            ready: list[Outcome] = []
+            finished: list[Outcome] = []
             for group in (first, *outcomes.take_waiting(1024)):
-                if self._settings.ordered:
-                    waiting.update((outcome.ref.index, outcome) for outcome in group)
-                else:
-                    ready.extend(group)
-            while self._order and self._order[0] in waiting:
-                ready.append(waiting.pop(self._order.popleft()))
-            if ready:
-                await loop.run_in_executor(self._writes, self._sink.write, ready)
-                for _ in ready:
-                    self._window.release()
-        if waiting:  # after a stop, what finished behind inputs that did not
-            rest = [outcome for _, outcome in sorted(waiting.items())]
-            await loop.run_in_executor(self._writes, self._sink.write, rest)
+                for outcome in group:
+                    self.watch.leave(outcome.ref)
+                    finished += self._shared.settle(outcome)
+            for _ in range(await loop.run_in_executor(self._writes, self._deliver, finished)):
+                self._window.release()
+
+    def _deliver(self, outcomes: Sequence[Outcome]) -> int:
+        """Encodes all, writes those whose turn has come, and returns how many they are."""
+        records = [(outcome.ref.index, self._sink.encode(outcome)) for outcome in outcomes]
+        ordered = self._settings.ordered
+        ready = self._order.put(records) if ordered else [record for _, record in records]
+        if ready:
+            self._sink.write(ready)
+        return len(ready)
+
+    async def _write_rest(self) -> None:
+        """After a stop, writes what finished behind inputs that did not."""
+
+        def write_rest() -> None:
+            if rest := self._order.take_rest():
+                self._sink.write(rest)
+
+        with suppress(TimeoutError):  # nobody reads the output any more
+            async with asyncio.timeout(_PATIENCE_S):
+                loop = asyncio.get_running_loop()
+                await loop.run_in_executor(self._writes, write_rest)

@@ -121,10 +121,11 @@ class PipelineSettings:
         fetchers: Inputs being read or downloaded at once.
         window: Inputs between the list and the output at the most; it bounds the buffer that
             keeps the order, and with it memory.
-        max_bytes: Encoded bytes between download and decoding at the most.
+        max_bytes: Encoded bytes of downloads in memory at the most; one image may exceed it.
         decoding: Processors that decode at once.
         decoded_ahead: Decoded pictures that wait for the engine at the most; while it loads, for
             seconds, on one core, the others decode.
+        stuck_s: How long one input may be read and decoded before it is given up.
         ordered: Whether records leave in input order.
         top_k: Guesses per picture.
     """
@@ -134,6 +135,7 @@ class PipelineSettings:
     max_bytes: int = 256_000_000
     decoding: int = 2
     decoded_ahead: int = 16
+    stuck_s: float = 60.0
     ordered: bool = True
     top_k: int = 3
 
@@ -143,6 +145,7 @@ class PipelineSettings:
         _require(self.window >= 1, "the window must hold an input")
         _require(1 <= self.decoding <= 1024, "--threads must be 1 to 1024")
         _require(self.decoded_ahead >= 1, "a decoded picture must have a place")
+        _require(self.stuck_s > 0, "an input must have time")
         _require(self.top_k >= 1, "--top-k must be at least 1")
 
 

@@ -19,6 +19,8 @@ from birdcli.record import masked_source, visible_message
 from birdcli.writer import LineSink
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from birdcli.items import ErrorInfo, ImageRef, Outcome, Prediction
 
 _DEFAULT_WIDTH: Final = 80
@@ -97,30 +99,39 @@ class TableWriter:
         self._sink = LineSink(target)
         self._top_k = top_k
         self._layout: Layout | None = None
+        self._headed = False
 
-    def write(self, outcome: Outcome) -> None:
-        """Writes a row, before the first one the header; see `OutcomeWriter.write`."""
-        if self._layout is None:
-            self._layout = plan_layout(self._console.width, self._top_k)
-            self._print(header_row(self._layout), records=0)
-        self._print(outcome_row(outcome, self._layout), records=1)
-        for row in doubt_rows(outcome, self._layout):
-            self._print(row, records=0)
+    def encode(self, outcome: Outcome) -> bytes:
+        """Returns the rows of one input; see `OutcomeWriter.encode`."""
+        layout = self._planned()
+        rows = (outcome_row(outcome, layout), *doubt_rows(outcome, layout))
+        return b"".join(self._rendered(row) for row in rows)
+
+    def write(self, records: Sequence[bytes]) -> None:
+        """Writes rows, before the first ones the header; see `OutcomeWriter.write`."""
+        if not self._headed:
+            self._headed = True
+            self._sink.write_aside(self._rendered(header_row(self._planned())))
+        self._sink.write(records)
 
     def close(self) -> None:
         """Sets a table on a terminal off from what follows; see `OutcomeWriter.close`."""
         try:
-            if self._layout is not None and self._console.is_terminal:
-                self._layout = None
-                self._sink.write(b"\n", records=0)
+            if self._headed and self._console.is_terminal:
+                self._headed = False
+                self._sink.write_aside(b"\n")
         finally:
             self._sink.close()
 
-    def _print(self, row: Text, *, records: int) -> None:
+    def _planned(self) -> Layout:
+        if self._layout is None:
+            self._layout = plan_layout(self._console.width, self._top_k)
+        return self._layout
+
+    def _rendered(self, row: Text) -> bytes:
         with self._console.capture() as capture:
             self._console.print(row, no_wrap=True, overflow="ignore", crop=False)
-        line = capture.get().encode(self._console.encoding, "replace")
-        self._sink.write(line, records=records)
+        return capture.get().encode(self._console.encoding, "replace")
 
 
 def header_row(layout: Layout) -> Text:

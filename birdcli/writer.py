@@ -1,7 +1,7 @@
 """Outcomes written as JSON lines or csv, every line whole and flushed.
 
-Each record is one unbuffered write (about 2 µs of system time), so a killed run leaves at most its
-last line torn, and whoever reads the pipe sees every answer at once.
+What is ready leaves in one unbuffered write of whole lines, so a killed run leaves at most its last
+line torn, and whoever reads the pipe sees every answer at once.
 """
 
 from __future__ import annotations
@@ -35,10 +35,14 @@ _CLOSED: Final = frozenset({errno.EPIPE, errno.ECONNRESET, errno.ESHUTDOWN})
 
 
 class OutcomeWriter(Protocol):
-    """Takes the outcomes of a run, one by one."""
+    """Takes the outcomes of a run: encoded as they finish, written when it is their turn."""
 
-    def write(self, outcome: Outcome) -> None:
-        """Writes the record of one input and flushes it.
+    def encode(self, outcome: Outcome) -> bytes:
+        """Returns the record of one input, with the end of its last line."""
+        ...
+
+    def write(self, records: Sequence[bytes]) -> None:
+        """Writes encoded records and flushes them.
 
         Raises:
             OutputError: ``output.closed``, ``output.disk_full`` or ``output.unwritable``; its
@@ -56,7 +60,7 @@ class OutcomeWriter(Protocol):
 
 
 class LineSink:
-    """Whole lines to a binary file, with its faults in our words.
+    """Whole records to a binary file, with its faults in our words.
 
     Attributes:
         records: How many records were written whole.
@@ -68,18 +72,33 @@ class LineSink:
         self._target = target
         self._usable = True
 
-    def write(self, line: bytes, *, records: int = 1) -> None:
-        """Writes and flushes a line that holds so many records.
+    def write(self, records: Sequence[bytes]) -> None:
+        """Writes and flushes records.
 
         Raises:
             OutputError: See `OutcomeWriter.write`.
         """
+        rest = memoryview(b"".join(records))
         try:
-            self._write_all(line)
+            while rest:
+                # A raw file may take a part only; None from a pipe that another program, such as
+                # ssh, made non-blocking means that it is full.
+                written: int | None = self._target.write(rest)
+                if written is None:
+                    select.select([], [self._target], [])
+                else:
+                    rest = rest[written:]
+            self._target.flush()
         except OSError as err:
             self._usable = False
+            self.records += _whole(records, len(rest))
             raise _output_error(err, self.records) from err
-        self.records += records
+        self.records += len(records)
+
+    def write_aside(self, line: bytes) -> None:
+        """Writes what is no record, such as a header; raises as `write` does."""
+        self.write([line])
+        self.records -= 1
 
     def close(self) -> None:
         """Closes the target.
@@ -97,17 +116,14 @@ class LineSink:
             self._usable = False
             raise _output_error(err, self.records) from err
 
-    def _write_all(self, line: bytes) -> None:
-        rest = memoryview(line)
-        while rest:
-            # A raw file may take a part only; None from a pipe that another program, such as
-            # ssh, made non-blocking means that it is full.
-            written: int | None = self._target.write(rest)
-            if written is None:
-                select.select([], [self._target], [])
-            else:
-                rest = rest[written:]
-        self._target.flush()
+
+def _whole(records: Sequence[bytes], unwritten_bytes: int) -> int:
+    """How many records left whole, if so many bytes of their end did not."""
+    whole = len(records)
+    while whole and unwritten_bytes > 0:
+        whole -= 1
+        unwritten_bytes -= len(records[whole])
+    return whole
 
 
 class JsonLinesWriter:
@@ -118,9 +134,13 @@ class JsonLinesWriter:
         self._sink = LineSink(target)
         self._run = run
 
-    def write(self, outcome: Outcome) -> None:
+    def encode(self, outcome: Outcome) -> bytes:
+        """See `OutcomeWriter.encode`."""
+        return encode_record(record_of(outcome, self._run))
+
+    def write(self, records: Sequence[bytes]) -> None:
         """See `OutcomeWriter.write`."""
-        self._sink.write(encode_record(record_of(outcome, self._run)))
+        self._sink.write(records)
 
     def close(self) -> None:
         """See `OutcomeWriter.close`."""
@@ -141,10 +161,14 @@ class CsvWriter:
         self._top_k = top_k
         self._headed = False
 
-    def write(self, outcome: Outcome) -> None:
+    def encode(self, outcome: Outcome) -> bytes:
+        """See `OutcomeWriter.encode`."""
+        return _csv_line(csv_row(outcome, self._top_k))
+
+    def write(self, records: Sequence[bytes]) -> None:
         """See `OutcomeWriter.write`."""
         self._write_header()
-        self._sink.write(_csv_line(csv_row(outcome, self._top_k)))
+        self._sink.write(records)
 
     def close(self) -> None:
         """Finishes the file, which has a header even without rows; see `OutcomeWriter.close`."""
@@ -156,7 +180,7 @@ class CsvWriter:
     def _write_header(self) -> None:
         if not self._headed:
             self._headed = True
-            self._sink.write(_csv_line(csv_header(self._top_k)), records=0)
+            self._sink.write_aside(_csv_line(csv_header(self._top_k)))
 
 
 def csv_header(top_k: int) -> list[str]:

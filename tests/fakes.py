@@ -181,11 +181,16 @@ class ListSink:
 
     def __init__(self, *, fail_at: int | None = None, error: Exception | None = None) -> None:
         self.outcomes: list[Outcome] = []
+        self.encoded: list[Outcome] = []
         self._fail_at = fail_at
         self._error = error
 
-    def write(self, outcomes: Sequence[Outcome]) -> None:
-        for outcome in outcomes:
+    def encode(self, outcome: Outcome) -> bytes:
+        self.encoded.append(outcome)
+        return str(len(self.encoded) - 1).encode()
+
+    def write(self, records: Sequence[bytes]) -> None:
+        for record in records:
             if self._error is not None and len(self.outcomes) == self._fail_at:
                 raise self._error
-            self.outcomes.append(outcome)
+            self.outcomes.append(self.encoded[int(record)])

@@ -141,12 +141,15 @@ class _Sink:
         self._metrics = metrics
         self._progress = progress
 
-    def write(self, outcomes: Sequence[Outcome]) -> None:
-        """Writes outcomes; see `OutcomeSink`."""
-        for outcome in outcomes:
-            self._writer.write(outcome)
-            self._metrics.observe(outcome)
-            self._progress.observe(outcome)
+    def encode(self, outcome: Outcome) -> bytes:
+        """Counts an outcome and returns its record; see `OutcomeSink`."""
+        self._metrics.observe(outcome)
+        self._progress.observe(outcome)
+        return self._writer.encode(outcome)
+
+    def write(self, records: Sequence[bytes]) -> None:
+        """Writes records; see `OutcomeSink`."""
+        self._writer.write(records)
 
 
 class _Run:

@@ -26,7 +26,7 @@ from birdcli.items import (
     Timings,
     Validators,
 )
-from birdcli.pipeline import ByteBudget, Pipeline
+from birdcli.pipeline import Pipeline
 from birdcli.recall import Recall
 from birdcli.settings import BatchSettings, PipelineSettings
 from tests.fakes import (
@@ -86,6 +86,7 @@ class Bench:
         self.store = FakeStore()
         self.sink = sink or ListSink()
         self.ordered = ordered
+        self.stuck_s = 60.0
         self.load_error: ModelError | None = None
 
     def load(self) -> Classifier:
@@ -112,7 +113,9 @@ class Bench:
             answers=self.answers,
             recall=None if self.answers is None else Recall(self.store, self.answers),
             sink=self.sink,
-            settings=PipelineSettings(fetchers=4, window=WINDOW, ordered=self.ordered),
+            settings=PipelineSettings(
+                fetchers=4, window=WINDOW, ordered=self.ordered, stuck_s=self.stuck_s
+            ),
             batching=BatchSettings(max_size=3, max_age_s=0.001),
             clock=self.clock,
         )
@@ -218,7 +221,7 @@ def test_as_many_batches_run_at_once_as_the_classifier_has_streams(streams: int)
 
     bench = Bench()
     counting = bench.classifier = Counting()
-    outcomes = bench.run(refs(*("abc" * 20)))
+    outcomes = bench.run(refs(*("abc" * 20), kind=SourceKind.FILE))
     assert [outcome.ref.index for outcome in outcomes] == list(range(60))
     assert counting.most == streams
 
@@ -235,9 +238,23 @@ def test_a_score_that_is_no_number_costs_only_its_image() -> None:
     assert error_code(outcomes[1]) == "inference.non_finite"
 
 
-def test_the_same_input_twice_gives_two_records() -> None:
-    outcomes = Bench().run(refs("a", "a"))
-    assert [outcome.ref.index for outcome in outcomes] == [0, 1]
+def test_the_same_url_twice_is_one_download_and_two_records() -> None:
+    bench = Bench()
+    outcomes = bench.run(refs("a", "b", "a"))
+    assert [outcome.ref.index for outcome in outcomes] == [0, 1, 2]
+    assert sorted(url for url, _ in bench.fetcher.asked) == ["a", "b"]
+    first, _, again = outcomes
+    assert isinstance(first, Classified)
+    assert isinstance(again, Classified)
+    assert again.predictions == first.predictions
+    assert again.cache is CacheState.HIT
+
+
+def test_a_url_that_fails_twice_is_asked_for_once() -> None:
+    bench = Bench()
+    outcomes = bench.run(refs(*["404"] * 20))
+    assert [error_code(outcome) for outcome in outcomes] == ["fetch.http_status"] * 20
+    assert len(bench.fetcher.asked) == 1
 
 
 def test_stages_sum_to_the_total() -> None:
@@ -378,8 +395,8 @@ async def test_stop_takes_no_more_inputs_and_finishes_those_in_flight(
             index += 1
 
     class StopAtFive(ListSink):
-        def write(self, outcomes: Sequence[Outcome]) -> None:
-            super().write(outcomes)
+        def write(self, records: Sequence[bytes]) -> None:
+            super().write(records)
             if len(self.outcomes) >= 5:
                 loop.call_soon_threadsafe(stop.set)
 
@@ -391,26 +408,6 @@ async def test_stop_takes_no_more_inputs_and_finishes_those_in_flight(
     indexes = [outcome.ref.index for outcome in sink.outcomes]
     assert indexes == sorted(indexes)
     assert len(indexes) >= 5
-
-
-async def test_the_byte_budget_holds_back_what_does_not_fit() -> None:
-    budget = ByteBudget(100)
-    await budget.acquire(80)
-    second = asyncio.ensure_future(budget.acquire(30))
-    await asyncio.sleep(0)
-    assert not second.done()
-    budget.release(80)
-    await asyncio.wait_for(second, 5.0)
-
-
-async def test_an_image_above_the_budget_passes_alone() -> None:
-    budget = ByteBudget(100)
-    await asyncio.wait_for(budget.acquire(1000), 5.0)
-    second = asyncio.ensure_future(budget.acquire(1))
-    await asyncio.sleep(0)
-    assert not second.done()
-    budget.release(1000)
-    await asyncio.wait_for(second, 5.0)
 
 
 async def test_giving_up_abandons_downloads_and_writes_what_finished() -> None:
@@ -437,6 +434,41 @@ async def test_giving_up_abandons_downloads_and_writes_what_finished() -> None:
     pipeline.give_up()
     await asyncio.wait_for(running, 10.0)
     assert [outcome.ref.index for outcome in bench.sink.outcomes] == [1, 2]
+
+
+def test_a_disk_that_hangs_costs_the_input_that_is_on_it() -> None:
+    bench = Bench()
+    bench.stuck_s = 0.2
+    go_on = threading.Event()
+
+    class Hanging(FakeReader):
+        def read(self, ref: ImageRef, timings: Timings) -> FetchedImage:
+            if ref.index == 1:
+                go_on.wait(30.0)
+            return super().read(ref, timings)
+
+    bench.reader = Hanging(bench.clock)
+    outcomes = bench.run(refs("a", "b", "c", kind=SourceKind.FILE))
+    go_on.set()
+    assert [isinstance(outcome, Classified) for outcome in outcomes] == [True, False, True]
+    assert error_code(outcomes[1]) == "source.unreadable"
+
+
+def test_more_hanging_files_than_threads_keep_nobody_waiting() -> None:
+    bench = Bench()
+    bench.stuck_s = 0.2
+    go_on = threading.Event()
+
+    class Hanging(FakeReader):
+        def read(self, ref: ImageRef, timings: Timings) -> FetchedImage:
+            if ref.index < 9:
+                go_on.wait(30.0)
+            return super().read(ref, timings)
+
+    bench.reader = Hanging(bench.clock)
+    outcomes = bench.run(refs(*"abcdefghijkl", kind=SourceKind.FILE))
+    go_on.set()
+    assert [isinstance(outcome, Failed) for outcome in outcomes] == [True] * 9 + [False] * 3
 
 
 async def test_giving_up_abandons_a_disk_that_hangs() -> None:

@@ -65,7 +65,7 @@ def rendered(console: Console, *outcomes: Outcome, top_k: int = 3) -> str:
     target = KeptTarget()
     writer: OutcomeWriter = TableWriter(console, target, top_k=top_k)
     for outcome in outcomes:
-        writer.write(outcome)
+        writer.write([writer.encode(outcome)])
     writer.close()
     return target.kept.decode(console.encoding)
 
@@ -172,7 +172,7 @@ def test_run_without_outcomes_prints_nothing() -> None:
 def test_row_is_there_before_the_next_comes() -> None:
     target = KeptTarget()
     writer = TableWriter(plain_console(80), target, top_k=3)
-    writer.write(classified())
+    writer.write([writer.encode(classified())])
     assert target.getvalue().count(b"\n") == 2
     writer.close()
 
@@ -296,7 +296,7 @@ def test_closed_pipe_ends_the_table_as_an_output_error() -> None:
     os.close(reader)
     writer = TableWriter(plain_console(80), os.fdopen(pipe, "wb", buffering=0), top_k=3)
     with pytest.raises(OutputError) as caught:
-        writer.write(classified())
+        writer.write([writer.encode(classified())])
     assert caught.value.code is ErrorCode.OUTPUT_CLOSED
     assert caught.value.details == (("records", 0),)
     writer.close()
@@ -347,6 +347,6 @@ def test_failure_and_a_single_weak_guess_have_no_row_below() -> None:
 def test_row_of_other_guesses_is_no_record_of_its_own() -> None:
     target = KeptTarget()
     writer = TableWriter(plain_console(80), target, top_k=3)
-    writer.write(DOUBTFUL)
+    writer.write([writer.encode(DOUBTFUL)])
     writer.close()
     assert len(target.kept.splitlines()) == 3

@@ -83,7 +83,7 @@ def written_csv(tmp_path: Path, *outcomes: Outcome, top_k: int = 3) -> bytes:
     path = tmp_path / "out.csv"
     writer = CsvWriter(opened(path), top_k=top_k)
     for outcome in outcomes:
-        writer.write(outcome)
+        writer.write([writer.encode(outcome)])
     writer.close()
     return path.read_bytes()
 
@@ -93,7 +93,7 @@ def test_json_lines_are_the_records_in_order(tmp_path: Path) -> None:
     writer: OutcomeWriter = JsonLinesWriter(opened(path), run="run-1")
     outcomes: list[Outcome] = [classified(index=0), failed(index=1)]
     for outcome in outcomes:
-        writer.write(outcome)
+        writer.write([writer.encode(outcome)])
     writer.close()
     lines = path.read_bytes().splitlines(keepends=True)
     assert lines == [encode_record(record_of(outcome, "run-1")) for outcome in outcomes]
@@ -102,7 +102,7 @@ def test_json_lines_are_the_records_in_order(tmp_path: Path) -> None:
 def test_record_is_in_the_file_before_the_next_is_written(tmp_path: Path) -> None:
     path = tmp_path / "out.jsonl"
     writer = JsonLinesWriter(opened(path), run="run-1")
-    writer.write(classified())
+    writer.write([writer.encode(classified())])
     assert json.loads(path.read_bytes())["index"] == 0
     writer.close()
 
@@ -110,20 +110,21 @@ def test_record_is_in_the_file_before_the_next_is_written(tmp_path: Path) -> Non
 def test_record_is_in_the_file_even_if_the_target_is_buffered(tmp_path: Path) -> None:
     path = tmp_path / "out.jsonl"
     writer = JsonLinesWriter(path.open("wb"), run="run-1")
-    writer.write(classified())
+    writer.write([writer.encode(classified())])
     assert path.read_bytes().endswith(b"}\n")
     writer.close()
 
 
-def test_record_is_one_write() -> None:
+def test_records_that_are_ready_are_one_write() -> None:
     target = FlawedTarget()
-    JsonLinesWriter(binary(target), run="run-1").write(classified())
+    writer = JsonLinesWriter(binary(target), run="run-1")
+    writer.write([writer.encode(classified(index=index)) for index in range(3)])
     assert target.writes == 1
 
 
 def test_target_that_takes_a_part_gets_the_rest() -> None:
     target = FlawedTarget(takes=7)
-    LineSink(binary(target)).write(b"0123456789\n")
+    LineSink(binary(target)).write([b"0123456789\n"])
     assert target.taken == b"0123456789\n"
 
 
@@ -141,7 +142,7 @@ def test_full_pipe_that_does_not_block_is_waited_for() -> None:
     thread = threading.Thread(target=read_all)
     sink = LineSink(os.fdopen(pipe, "wb", buffering=0))
     thread.start()
-    sink.write(line)
+    sink.write([line])
     sink.close()
     thread.join()
     assert bytes(received) == line
@@ -150,10 +151,10 @@ def test_full_pipe_that_does_not_block_is_waited_for() -> None:
 def test_closed_pipe_says_so_and_how_many_records_are_safe() -> None:
     reader, pipe = os.pipe()
     writer = JsonLinesWriter(os.fdopen(pipe, "wb", buffering=0), run="run-1")
-    writer.write(classified())
+    writer.write([writer.encode(classified())])
     os.close(reader)
     with pytest.raises(OutputError) as caught:
-        writer.write(classified())
+        writer.write([writer.encode(classified())])
     assert caught.value.code is ErrorCode.OUTPUT_CLOSED
     assert caught.value.details == (("records", 1),)
     writer.close()
@@ -163,7 +164,7 @@ def test_closed_pipe_says_so_and_how_many_records_are_safe() -> None:
 def test_full_disk_says_so() -> None:
     writer = JsonLinesWriter(open_output(Path("/dev/full"), fresh=False), run="run-1")
     with pytest.raises(OutputError, match="full; 0 records are written whole") as caught:
-        writer.write(classified())
+        writer.write([writer.encode(classified())])
     assert caught.value.code is ErrorCode.OUTPUT_DISK_FULL
     writer.close()
 
@@ -182,21 +183,28 @@ def test_full_disk_says_so() -> None:
 def test_fault_of_the_output_has_its_code(error: int, code: ErrorCode) -> None:
     sink = LineSink(binary(FlawedTarget(fails_after=0, error=error)))
     with pytest.raises(OutputError) as caught:
-        sink.write(b"line\n")
+        sink.write([b"line\n"])
     assert caught.value.code is code
 
 
 def test_torn_record_is_not_counted_as_safe() -> None:
     target = FlawedTarget(takes=5, fails_after=3, error=errno.ENOSPC)
     sink = LineSink(binary(target))
-    sink.write(b"0123456789")
+    sink.write([b"0123456789"])
     with pytest.raises(OutputError, match="1 record is written whole"):
-        sink.write(b"0123456789")
+        sink.write([b"0123456789"])
+
+
+def test_records_before_the_torn_one_are_counted_as_safe() -> None:
+    target = FlawedTarget(takes=5, fails_after=3, error=errno.ENOSPC)
+    with pytest.raises(OutputError, match="3 records are written whole"):
+        LineSink(binary(target)).write([b"abc\n", b"de\n", b"fghijk\n", b"lmnopq\n"])
+    assert target.taken == b"abc\nde\nfghijk\nl"
 
 
 def test_fault_at_the_end_is_not_swallowed() -> None:
     sink = LineSink(binary(FailsToClose(error=errno.EDQUOT)))
-    sink.write(b"line\n")
+    sink.write([b"line\n"])
     with pytest.raises(OutputError) as caught:
         sink.close()
     assert caught.value.code is ErrorCode.OUTPUT_DISK_FULL
@@ -206,7 +214,7 @@ def test_fault_is_told_once() -> None:
     target = FailsToClose(fails_after=0, error=errno.ENOSPC)
     sink = LineSink(binary(target))
     with pytest.raises(OutputError):
-        sink.write(b"line\n")
+        sink.write([b"line\n"])
     sink.close()
     assert target.closed
 
@@ -283,7 +291,7 @@ def test_csv_without_rows_has_its_header(tmp_path: Path) -> None:
 def test_csv_header_counts_as_no_record() -> None:
     target = FlawedTarget(fails_after=1, error=errno.ENOSPC)
     with pytest.raises(OutputError) as caught:
-        CsvWriter(binary(target), top_k=3).write(classified())
+        CsvWriter(binary(target), top_k=3).write([b"row\n"])
     assert caught.value.details == (("records", 0),)
 
 
