@@ -11,7 +11,6 @@ import numpy as np
 from birdcli.classifier import top_k_of_each
 from birdcli.errors import InferenceError
 from birdcli.items import CachedAnswer, CacheState, Classified, ErrorInfo, Failed, Stage
-from birdcli.settings import LOADER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,7 +26,7 @@ class Engine:
     def __init__(self, load: Callable[[], Classifier]) -> None:
         """Keeps `load` for later; a run whose answers are all cached never calls it."""
         self._load = load
-        self._loader = ThreadPoolExecutor(1, thread_name_prefix=LOADER)
+        self._loader = ThreadPoolExecutor(1, thread_name_prefix="birdcli-load")
         self._loading: asyncio.Future[Classifier] | None = None
 
     def start(self) -> asyncio.Future[Classifier]:

@@ -191,6 +191,16 @@ class RunMetrics:
             for name in (*(stage.value for stage in Stage), TOTAL, INFERENCE_SHARE)
         }
 
+    @property
+    def total(self) -> int:
+        """Outcomes so far."""
+        return self._named + self.failed
+
+    @property
+    def failed(self) -> int:
+        """Failures so far."""
+        return self._failures.total()
+
     def observe(self, outcome: Outcome) -> None:
         """Counts one outcome."""
         stages = outcome.timings.stages_ms()
@@ -233,7 +243,9 @@ class RunMetrics:
     def _observe_failed(self, outcome: Failed) -> None:
         code = outcome.error.code
         self._failures[code] += 1
-        self._first_failures.setdefault(code, outcome)
+        first = self._first_failures.setdefault(code, outcome)
+        if outcome.ref.index < first.ref.index:  # they come as they finish
+            self._first_failures[code] = outcome
         self._retryable += outcome.error.retryable
 
     def _observe_classified(self, outcome: Classified, inference_ms: float | None) -> None:

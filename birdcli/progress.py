@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from birdcli.items import Outcome
     from birdcli.metrics import ColdStart, FailureCount, RunSummary
+    from birdcli.output.session import Earlier
 
 _REDRAWS_PER_S: Final = 5
 _LABEL_WIDTH: Final = 9
@@ -123,6 +124,7 @@ def print_summary(
     start: ColdStart | None = None,
     fallbacks: int = 0,
     stopped: bool = False,
+    earlier: Earlier | None = None,
 ) -> None:
     """Prints what a run did: up to four lines, and up to five more if inputs failed.
 
@@ -134,8 +136,13 @@ def print_summary(
         start: What it cost until the engine could answer; None if none was needed.
         fallbacks: How many faster ways to compute failed their golden outputs.
         stopped: Whether the run was ended before its list.
+        earlier: What the output held before, if it was continued.
     """
-    lines = [_line("Stopped" if stopped else "Done", _done_parts(summary), console.width)]
+    done = _done_parts(summary)
+    if earlier is not None and earlier.done:
+        failed = f", {earlier.failed:,} of them failed" if earlier.failed else ""
+        done.append(f"{earlier.done:,} done before{failed}")
+    lines = [_line("Stopped" if stopped else "Done", done, console.width)]
     if summary.failures:
         lines += _failure_lines(summary, console.width)
     if times := _time_parts(summary):

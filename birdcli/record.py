@@ -17,7 +17,7 @@ from birdcli.items import Classified, Stage
 from birdcli.outside_text import recordable, visible_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from birdcli.errors import Detail
     from birdcli.items import ErrorInfo, ImageInfo, Outcome, Prediction
@@ -63,12 +63,16 @@ def visible_message(text: str) -> str:
     return visible_text(_SECRET_PARAMETER.sub(r"\1***", text).strip())
 
 
-def record_of(outcome: Outcome, run: str) -> dict[str, JsonValue]:
+def record_of(
+    outcome: Outcome, run: str, *, digest: Callable[[str], str] | None = None
+) -> dict[str, JsonValue]:
     """Returns the record of one input.
 
     Args:
         outcome: The answer or the failure.
         run: Identifies the run.
+        digest: Makes what stands for an input that the record cannot hold whole, so that a later
+            run can tell that it is done; None leaves it out.
 
     Returns:
         JSON values in the order of the contract. `batch_size` is null for an answer from the
@@ -84,8 +88,10 @@ def record_of(outcome: Outcome, run: str) -> dict[str, JsonValue]:
         record["id"] = recordable(ref.id)
     source = masked_source(ref.source)
     record["input"] = recordable(source)
-    if (raw := _bytes_not_utf8(source)) is not None:
+    if (raw := recorded_bytes(source)) is not None:
         record["input_b64"] = base64.b64encode(raw).decode("ascii")
+    if digest is not None and not input_is_recorded(ref.source):
+        record["input_hmac"] = digest(ref.source)
     if isinstance(outcome, Classified):
         record["status"] = "ok"
         record["predictions"] = [
@@ -181,8 +187,15 @@ def _rounded(ms: float) -> float:
     return round(ms, 3) + 0.0  # -0.0 becomes 0.0
 
 
-def _bytes_not_utf8(text: str) -> bytes | None:
-    """The bytes of a name that is no UTF-8; None if it is, or if it never was bytes."""
+def input_is_recorded(source: str) -> bool:
+    """Tells whether a record holds all of an input: nothing is masked, nothing lost to escapes."""
+    if masked_source(source) != source:
+        return False
+    return recordable(source) == source or recorded_bytes(source) is not None
+
+
+def recorded_bytes(text: str) -> bytes | None:
+    """Returns the bytes of a name that is no UTF-8; None if it is, or if it never was bytes."""
     if recordable(text) == text:
         return None
     try:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
 
 from birdcli.errors import ErrorCode, UsageError
 
-LOADER: Final = "birdcli-load"
-"""Name of the thread that loads an engine, for which no process waits at its end."""
+_SHARE_AFTER: Final = 1000
 
 
 def _require(condition: bool, message: str) -> None:
@@ -149,6 +149,14 @@ class PipelineSettings:
         _require(self.top_k >= 1, "--top-k must be at least 1")
 
 
+class Retry(StrEnum):
+    """Which failed inputs of an earlier run are tried again."""
+
+    NONE = "none"
+    RETRYABLE = "retryable"
+    ALL = "all"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailureAllowance:
     """How many inputs may fail before the run counts as failed (`--max-failures N` or `P%`)."""
@@ -161,3 +169,12 @@ class FailureAllowance:
         if self.percent is not None:
             return failed * 100.0 <= self.percent * total
         return failed <= (self.count or 0)
+
+    def is_exceeded(self, *, failed: int, total: int) -> bool:
+        """Tells whether a run is past its bound before it has seen all inputs.
+
+        A share is trusted after a thousand inputs: a list may begin with what is broken.
+        """
+        if self.percent is not None and total < _SHARE_AFTER:
+            return False
+        return not self.allows(failed=failed, total=total)

@@ -20,8 +20,7 @@ from birdcli.outside_text import visible_text
 from birdcli.record import encode_record, record_of, visible_message, visible_source
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Sequence
 
     from birdcli.items import Outcome
 
@@ -30,7 +29,9 @@ Cell: TypeAlias = str | int | float | None
 # Spreadsheets run a cell that starts so as a formula (some also the full-width characters), but a
 # plain number is a number.
 _FORMULA: Final = re.compile("[=@\uff1d\uff0b\uff0d\uff20]|[+-](?!\\d*\\.?\\d*$)")
-_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+FULL_DISK: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""What the system says of a full disk."""
+
 _CLOSED: Final = frozenset({errno.EPIPE, errno.ECONNRESET, errno.ESHUTDOWN})
 
 
@@ -92,7 +93,7 @@ class LineSink:
         except OSError as err:
             self._usable = False
             self.records += _whole(records, len(rest))
-            raise _output_error(err, self.records) from err
+            raise output_error(err, self.records) from err
         self.records += len(records)
 
     def write_aside(self, line: bytes) -> None:
@@ -114,7 +115,7 @@ class LineSink:
             self._target.close()
         except OSError as err:
             self._usable = False
-            raise _output_error(err, self.records) from err
+            raise output_error(err, self.records) from err
 
 
 def _whole(records: Sequence[bytes], unwritten_bytes: int) -> int:
@@ -129,14 +130,17 @@ def _whole(records: Sequence[bytes], unwritten_bytes: int) -> int:
 class JsonLinesWriter:
     """One JSON record per line, the format for programs."""
 
-    def __init__(self, target: BinaryIO, *, run: str) -> None:
-        """Writes the records of this run."""
+    def __init__(
+        self, target: BinaryIO, *, run: str, digest: Callable[[str], str] | None = None
+    ) -> None:
+        """Writes the records of this run; for `digest` see `record_of`."""
         self._sink = LineSink(target)
         self._run = run
+        self._digest = digest
 
     def encode(self, outcome: Outcome) -> bytes:
         """See `OutcomeWriter.encode`."""
-        return encode_record(record_of(outcome, self._run))
+        return encode_record(record_of(outcome, self._run, digest=self._digest))
 
     def write(self, records: Sequence[bytes]) -> None:
         """See `OutcomeWriter.write`."""
@@ -216,37 +220,6 @@ def csv_row(outcome: Outcome, top_k: int) -> list[Cell]:
     ]
 
 
-def open_output(path: Path, *, fresh: bool) -> BinaryIO:
-    """Opens the file of `--output`, unbuffered; pipes and devices are fine, results are kept.
-
-    Args:
-        path: Where the records go.
-        fresh: Whether what a file holds may be thrown away (it is, at once).
-
-    Raises:
-        OutputError: ``output.exists`` for a file that is there already, ``output.unwritable`` or
-            ``output.disk_full`` if none can be made.
-    """
-    replace = fresh or (path.exists() and not path.is_file())
-    try:
-        return path.open("wb" if replace else "xb", buffering=0)
-    except FileExistsError as err:
-        raise OutputError(
-            ErrorCode.OUTPUT_EXISTS,
-            f"{visible_text(str(path))} exists already",
-            hint="Choose another name, or throw it away with --fresh.",
-            path=str(path),
-        ) from err
-    except OSError as err:
-        missing = isinstance(err, FileNotFoundError)
-        raise OutputError(
-            ErrorCode.OUTPUT_DISK_FULL if err.errno in _FULL else ErrorCode.OUTPUT_UNWRITABLE,
-            f"{visible_text(str(path))} cannot be written: {err.strerror}",
-            hint="Its folder does not exist: create it first." if missing else "",
-            path=str(path),
-        ) from err
-
-
 def _csv_line(cells: Sequence[Cell]) -> bytes:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerow(
@@ -260,11 +233,12 @@ def _safe_cell(cell: str) -> str:
     return f"'{cell}" if _FORMULA.match(cell) else cell
 
 
-def _output_error(err: OSError, records: int) -> OutputError:
+def output_error(err: OSError, records: int) -> OutputError:
+    """Returns why an output cannot be written, and how many records are safe."""
     count = "1 record is" if records == 1 else f"{records:,} records are"
     if err.errno in _CLOSED:
         code, message = ErrorCode.OUTPUT_CLOSED, "the reader closed the output"
-    elif err.errno in _FULL:
+    elif err.errno in FULL_DISK:
         code, message = ErrorCode.OUTPUT_DISK_FULL, "the disk of the output is full"
     else:
         code, message = ErrorCode.OUTPUT_UNWRITABLE, f"the output failed: {err.strerror}"

@@ -13,7 +13,6 @@ import typer
 from birdcli import __version__
 from birdcli.cli import bench, cache, classify, registry
 from birdcli.cli.options import option
-from birdcli.settings import LOADER
 from birdcli.streams import open_missing_streams, tolerate_lost_stderr
 
 _ENGINES: Final = ("tensorflow", "openvino", "ai_edge_litert")
@@ -69,13 +68,14 @@ def main() -> None:
 
 
 def _leave(code: int) -> None:
-    """Ends the process at once if an engine was imported or is being loaded.
+    """Ends the process at once if an engine was imported, or a thread is still at work.
 
-    Taking one apart would cost up to a second, and one that is still being loaded, for pictures
-    that never came, would be waited for. Everything that we opened is closed by now.
+    Taking an engine apart would cost up to a second. One that is still being loaded, for pictures
+    that never came, would be waited for, and so would a disk that never answers. Everything that we
+    opened is closed by now.
     """
-    loading = any(thread.name.startswith(LOADER) for thread in threading.enumerate())
-    if loading or not sys.modules.keys().isdisjoint(_ENGINES):
+    working = any(thread.name.startswith("birdcli-") for thread in threading.enumerate())
+    if working or not sys.modules.keys().isdisjoint(_ENGINES):
         for stream in (sys.stdout, sys.stderr):
             with suppress(OSError, ValueError):
                 stream.flush()

@@ -20,7 +20,7 @@ from birdcli.cli.values import (
 from birdcli.errors import ErrorCode, UsageError
 from birdcli.models.engines import EngineName
 from birdcli.models.precision import Precision
-from birdcli.settings import FetchSettings, ListSettings
+from birdcli.settings import FetchSettings, ListSettings, Retry
 
 _INPUT, _MODEL, _DOWNLOAD = "Input", "Model", "Download"
 _CACHE, _OUTPUT, _OBSERVE = "Cache", "Output", "Observe"
@@ -155,6 +155,14 @@ def classify(
     max_pixels: Annotated[
         str, option(metavar="SIZE", help="Largest picture.", rich_help_panel=_DOWNLOAD)
     ] = "200MP",
+    max_memory: Annotated[
+        str,
+        option(
+            metavar="SIZE",
+            help="Room for pictures in flight; one may exceed it.",
+            rich_help_panel=_DOWNLOAD,
+        ),
+    ] = "1GB",
     cache: Annotated[
         bool,
         option("--cache/--no-cache", help="Reuse answers of earlier runs.", rich_help_panel=_CACHE),
@@ -182,6 +190,23 @@ def classify(
         bool,
         option("--fresh", help="Replace an existing --output.", rich_help_panel=_OUTPUT),
     ] = False,
+    resume: Annotated[
+        bool,
+        option(
+            "--resume",
+            help="Continue an existing --output: only inputs without a record are done.",
+            rich_help_panel=_OUTPUT,
+        ),
+    ] = False,
+    retry_failed: Annotated[
+        Retry,
+        option(
+            metavar="|=all",
+            help="Continue it, and try again what failed and may pass; =all: whatever failed.",
+            rich_help_panel=_OUTPUT,
+            show_default=False,
+        ),
+    ] = Retry.NONE,
     output_format: Annotated[
         OutputFormat,
         option(
@@ -195,13 +220,14 @@ def classify(
         option("--ordered/--unordered", help="Records in input order.", rich_help_panel=_OUTPUT),
     ] = True,
     max_failures: Annotated[
-        str,
+        str | None,
         option(
             metavar="N|P%",
-            help="Inputs that may fail before the exit code is 4.",
+            help="More failures end the run early, with exit code 4; P% after 1,000 inputs.",
             rich_help_panel=_OUTPUT,
+            show_default="0, at the end",
         ),
-    ] = "0",
+    ] = None,
     progress: Annotated[
         bool,
         option("--progress/--no-progress", help="A bar on a terminal.", rich_help_panel=_OBSERVE),
@@ -216,6 +242,7 @@ def classify(
     exit code is 0 when all were classified, 4 when more failed than --max-failures allows, 2 for
     wrong usage, 3 for a model that cannot be trusted, 5 when records cannot be written.
     """
+    from birdcli.cli.output import OutputOptions
     from birdcli.cli.run import RunOptions, run_classify
 
     if not inputs and not from_file:
@@ -252,11 +279,18 @@ def classify(
         cache_folder=cache_dir if cache else None,
         use_cache=cache,
         cache_bytes=parse_bytes(cache_size, "--cache-size"),
-        output=output,
-        fresh=fresh,
-        output_format=output_format.value,
+        output=OutputOptions(
+            path=output,
+            form=output_format.value,
+            fresh=fresh,
+            resume=resume,
+            retry=retry_failed,
+            top_k=top_k,
+        ),
         ordered=ordered,
-        allowance=parse_allowance(max_failures),
+        max_memory=parse_bytes(max_memory, "--max-memory"),
+        allowance=parse_allowance(max_failures or "0"),
+        stop_early=max_failures is not None,
         progress=progress,
         log_level=log_level.value,
     )

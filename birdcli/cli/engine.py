@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from birdcli.metrics import ColdStart
     from birdcli.model_version import ModelVersion
     from birdcli.models.load import LoadedModel
+    from birdcli.output.fingerprint import Setting
     from birdcli.ports import Classifier
     from birdcli.registry import Registry
 
@@ -97,13 +98,25 @@ class RunEngine:
         """How many faster ways to compute failed their golden outputs."""
         return 0 if self.loaded is None else len(self.loaded.rejected)
 
-    def fingerprint(self, *, top_k: int) -> str:
-        """Returns a digest of everything that decides an answer besides the picture.
+    def answer_settings(self, *, top_k: int) -> dict[str, Setting]:
+        """Returns by name all that decides an answer besides the picture.
 
         Whatever `auto` chooses is held against the same golden outputs: its answers count as equal.
         """
-        parts = [self._version.digest, self._engine or "auto", self._precision, top_k]
-        return sha256_of_bytes(json.dumps(parts).encode())
+        return {
+            "model": self._version.id,
+            "model_digest": self._version.digest,  # weights, labels, names, input and output
+            "preprocessing": self._version.input.preprocessing,
+            "engine": "auto" if self._engine is None else self._engine.value,
+            "precision": self._precision.value,
+            "top_k": top_k,
+        }
+
+    def fingerprint(self, *, top_k: int) -> str:
+        """Returns a digest of everything that decides an answer besides the picture."""
+        settings = self.answer_settings(top_k=top_k)
+        del settings["model"]  # two names for the same files
+        return sha256_of_bytes(json.dumps(settings, sort_keys=True).encode())
 
     def load(self) -> Classifier:
         """Loads the model and holds it against its golden outputs; called once, in a thread.

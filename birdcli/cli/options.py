@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import typer
 from typer.core import TyperCommand
+
+_BARE: Final = {"--retry-failed": "retryable"}
 
 
 class PanelledCommand(TyperCommand):
@@ -17,6 +19,17 @@ class PanelledCommand(TyperCommand):
     def __init__(self, *args: Any, **settings: Any) -> None:
         """Makes the command; see `TyperCommand`."""
         super().__init__(*args, **(settings | {"rich_markup_mode": "markdown"}))
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parses words; see `TyperCommand`.
+
+        Typer knows no option whose value may be left out, so `--retry-failed` gets its value here.
+        """
+        end = args.index("--") if "--" in args else len(args)
+        for position in range(end):
+            if args[position] in _BARE:
+                args[position] += f"={_BARE[args[position]]}"
+        return list(super().parse_args(ctx, args))
 
 
 def option(*names: str, **settings: Any) -> Any:

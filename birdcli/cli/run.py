@@ -6,23 +6,19 @@ import asyncio
 import io
 import logging
 import os
-import secrets
-import signal
 import sys
 import time
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, BinaryIO
+from typing import IO, TYPE_CHECKING
 
 from birdcli.cli.cache import default_cache_folder
-from birdcli.cli.context import (
-    EXIT_INTERRUPTED,
-    EXIT_TERMINATED,
-    open_registry,
-)
+from birdcli.cli.context import open_registry
 from birdcli.cli.default_model import choose_model
 from birdcli.cli.installing import print_line
-from birdcli.cli.run_id import new_run_id
+from birdcli.cli.output import OutputOptions, RunOutput, continue_command, tell_earlier
+from birdcli.cli.stopping import Stopper
+from birdcli.cli.waiting import tell_what_hangs
 from birdcli.errors import ErrorCode, UsageError
 from birdcli.host import usable_cpus
 from birdcli.models.engines import EngineName
@@ -39,19 +35,13 @@ if TYPE_CHECKING:
     from birdcli.labels import LabelSet
     from birdcli.metrics import RunMetrics
     from birdcli.model_version import ModelVersion
-    from birdcli.pipeline import Pipeline
     from birdcli.ports import Classifier, Fetcher
     from birdcli.progress import LiveProgress
     from birdcli.registry import Registry
     from birdcli.settings import FailureAllowance, FetchSettings, ListSettings
     from birdcli.streams import Streams
-    from birdcli.writer import OutcomeWriter
 
-_DRAIN_S = 5.0
-_GIVE_UP_S = 2.0
 _DECODED_BYTES = 64_000_000
-# While libraries are kept off descriptor 1, these names would lead to the log.
-_STDOUT_NAMES = frozenset({"-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,11 +62,11 @@ class RunOptions:
     cache_folder: Path | None
     use_cache: bool
     cache_bytes: int
-    output: Path | None
-    fresh: bool
-    output_format: str
+    output: OutputOptions
     ordered: bool
+    max_memory: int
     allowance: FailureAllowance
+    stop_early: bool
     progress: bool
     log_level: str
 
@@ -91,7 +81,7 @@ def run_classify(options: RunOptions) -> int:
     with protected_streams() as streams:
         _configure_logging(options.log_level, streams.people)
         registry = open_registry()
-        terminal = stdout_terminal and options.output is None
+        terminal = stdout_terminal and options.output.is_stdout
         version = choose_model(registry, options.model, terminal=terminal, people=streams.people)
         registry.verify_files(version)
         run = _Run(options, registry, version, streams)
@@ -136,20 +126,33 @@ class _LazyFetcher:
 class _Sink:
     """Records out, counted on the way."""
 
-    def __init__(self, writer: OutcomeWriter, metrics: RunMetrics, progress: LiveProgress) -> None:
-        self._writer = writer
+    def __init__(
+        self,
+        output: RunOutput,
+        metrics: RunMetrics,
+        progress: LiveProgress,
+        on_failure: Callable[[], object],
+    ) -> None:
+        self.last_s = time.monotonic()
+        self._output = output
         self._metrics = metrics
         self._progress = progress
+        self._on_failure = on_failure
 
     def encode(self, outcome: Outcome) -> bytes:
         """Counts an outcome and returns its record; see `OutcomeSink`."""
+        from birdcli.items import Failed
+
+        self.last_s = time.monotonic()
         self._metrics.observe(outcome)
         self._progress.observe(outcome)
-        return self._writer.encode(outcome)
+        if isinstance(outcome, Failed):
+            self._on_failure()
+        return self._output.writer.encode(outcome)
 
     def write(self, records: Sequence[bytes]) -> None:
         """Writes records; see `OutcomeSink`."""
-        self._writer.write(records)
+        self._output.writer.write(records)
 
 
 class _Run:
@@ -159,6 +162,7 @@ class _Run:
         self, options: RunOptions, registry: Registry, version: ModelVersion, streams: Streams
     ) -> None:
         from birdcli.cli.engine import RunEngine
+        from birdcli.metrics import RunMetrics
         from birdcli.models.load import load_labels
 
         self._options = options
@@ -175,93 +179,89 @@ class _Run:
             threads=self._threads,
             people=streams.people,
         )
-        self._signal = 0
+        self._stopper = Stopper(streams.people)
+        self._metrics = RunMetrics()
         self._table = False
 
     def execute(self, *, table: bool, bar: bool) -> int:
         """Runs to the end and returns the exit code."""
-        from birdcli.metrics import RunMetrics
-        from birdcli.progress import LiveProgress, print_summary
+        from birdcli.progress import LiveProgress
         from birdcli.table import console_on
 
         self._table = table
-        console = console_on(self._streams.people)
-        metrics = RunMetrics()
         started_s = time.perf_counter()
         with ExitStack() as stack:
-            writer = self._open_writer(table=table)
-            stack.callback(writer.close)
+            output = RunOutput(
+                self._options.output,
+                self._engine.answer_settings(top_k=self._options.top_k),
+                self._streams,
+                table=table,
+            )
+            stack.callback(output.close)
+            if output.earlier is not None:
+                tell_earlier(output.earlier, self._streams.people)
+            console = console_on(self._streams.people)
             show = bar and self._options.progress
             progress = stack.enter_context(LiveProgress(console, enabled=show))
             cache = self._open_cache(stack)
             broken: UsageError | None = None
             try:
-                reading = asyncio.run(self._process(_Sink(writer, metrics, progress), cache))
+                reading = asyncio.run(self._process(output, progress, cache))
             except UsageError as err:  # the list broke off, after inputs that have their records
                 reading, broken = False, err
             except BaseException:
-                if metrics.summary(0.0).total == 0:  # nothing is lost, and the next try may begin
-                    self._remove_output()
+                if self._metrics.total == 0:  # nothing is lost, and the next try may begin
+                    output.discard()
                 raise
-        summary = metrics.summary(time.perf_counter() - started_s)
+        return self._report(output, broken, reading, time.perf_counter() - started_s)
+
+    def _report(
+        self, output: RunOutput, broken: UsageError | None, reading: bool, wall_s: float
+    ) -> int:
+        from birdcli.progress import print_summary
+        from birdcli.table import console_on
+
+        summary = self._metrics.summary(wall_s)
         self._engine.keep()
-        if broken is not None and summary.total == 0:
+        earlier = output.earlier
+        total = summary.total + (0 if earlier is None else earlier.done)
+        if broken is not None and total == 0:
             raise broken
-        if not self._signal and summary.total == 0:
+        if not self._stopper.stopped and total == 0:
             if self._options.list_settings.shard is not None:
                 return 0  # a short list leaves some shards without work
-            self._remove_output()
+            output.discard()
             raise UsageError(
                 ErrorCode.USAGE_NO_INPUT,
                 "there is nothing to classify: the lists and folders hold no input",
             )
         print_summary(
-            console,
+            console_on(self._streams.people),
             summary,
             model=self._version.id,
             backend=self._engine.backend,
             start=self._engine.start,
             fallbacks=self._engine.fallbacks,
-            stopped=bool(self._signal or broken),
+            stopped=self._stopper.stopped or broken is not None,
+            earlier=earlier,
         )
+        if self._stopper.stopped and output.session is not None:
+            print_line(self._streams.people, f"Continue with: {continue_command(sys.argv[1:])}")
         if broken is not None:
             raise broken
-        code = self._exit_code(failed=summary.failed, total=summary.total)
+        code = self._exit_code(
+            failed=summary.failed + (0 if earlier is None else earlier.failed), total=total
+        )
         if reading:  # its thread waits for a list that may never go on, and cannot be woken
             self._streams.people.flush()
             os._exit(code)
         return code
 
     def _exit_code(self, *, failed: int, total: int) -> int:
-        if self._signal:
-            return EXIT_INTERRUPTED if self._signal == signal.SIGINT else EXIT_TERMINATED
-        return 0 if self._options.allowance.allows(failed=failed, total=total) else 4
-
-    def _open_writer(self, *, table: bool) -> OutcomeWriter:
-        from birdcli.writer import CsvWriter, JsonLinesWriter, open_output
-
-        options = self._options
-        if options.output is not None and str(options.output) not in _STDOUT_NAMES:
-            target: BinaryIO = open_output(options.output, fresh=options.fresh)
-        else:  # a descriptor of its own: the writer closes it
-            target = os.fdopen(os.dup(self._streams.records.fileno()), "wb", buffering=0)
-        name = options.output_format
-        if name == "auto":
-            name = "table" if table else "jsonl"
-        if name == "csv":
-            return CsvWriter(target, top_k=options.top_k)
-        if name == "table":
-            from birdcli.table import TableWriter, console_on
-
-            console = console_on(open(target.fileno(), "w", closefd=False))  # noqa: SIM115
-            return TableWriter(console, target, top_k=options.top_k)
-        return JsonLinesWriter(target, run=new_run_id(time.time(), secrets.randbits(80)))
-
-    def _remove_output(self) -> None:
-        """Takes back the file that was made for records and has none, for the next try."""
-        path = self._options.output
-        if path is not None and str(path) not in _STDOUT_NAMES and path.is_file():
-            path.unlink()
+        if self._stopper.signal:
+            return self._stopper.exit_code()
+        allowed = self._options.allowance.allows(failed=failed, total=total)
+        return 0 if allowed and not self._stopper.failures else 4
 
     def _open_cache(self, stack: ExitStack) -> Cache | None:
         if not self._options.use_cache:
@@ -280,7 +280,19 @@ class _Run:
             print_line(self._streams.people, f"birdcli: loading {self._version.id} …")
         return self._engine.load()
 
-    async def _process(self, sink: _Sink, cache: Cache | None) -> bool:
+    def _on_failure(self, output: RunOutput) -> None:
+        """Stops the run once it is past the bound that was asked for."""
+        if not self._options.stop_early:
+            return
+        earlier = output.earlier
+        failed = self._metrics.failed + (0 if earlier is None else earlier.failed)
+        total = self._metrics.total + (0 if earlier is None else earlier.done)
+        if self._options.allowance.is_exceeded(failed=failed, total=total):
+            self._stopper.stop_for_failures()
+
+    async def _process(
+        self, output: RunOutput, progress: LiveProgress, cache: Cache | None
+    ) -> bool:
         from birdcli.decode import PillowDecoder
         from birdcli.inference import Engine
         from birdcli.local import LocalReader
@@ -296,6 +308,7 @@ class _Run:
         if cache is not None and answers is not None:
             recall = Recall(cache.validators, answers)
         engine = Engine(self._load_engine)
+        sink = _Sink(output, self._metrics, progress, lambda: self._on_failure(output))
         async with AsyncExitStack() as stack:
             pipeline = Pipeline(
                 fetcher=_LazyFetcher(self._http_opener(stack)),
@@ -322,20 +335,31 @@ class _Run:
                         _DECODED_BYTES
                         // (3 * self._version.input.height * self._version.input.width),
                     ),
-                    ordered=options.ordered,
+                    max_bytes=options.max_memory // 4,
+                    stuck_s=options.fetch.deadline_s,
+                    ordered=options.ordered and not options.output.resumes,
                     top_k=min(options.top_k, len(self._labels)),
                 ),
                 batching=BatchSettings(max_size=batch_size),
                 clock=time.perf_counter,
             )
             stop = asyncio.Event()
-            self._stop_on_signals(stop, pipeline)
+            self._stopper.attach(pipeline, stop)
+            telling = asyncio.create_task(
+                tell_what_hangs(
+                    pipeline.watch,
+                    self._streams.people,
+                    quiet_s=lambda: time.monotonic() - sink.last_s,
+                )
+            )
             try:
-                return await pipeline.run(self._inputs(), stop=stop)
+                return await pipeline.run(output.unfinished(self._inputs()), stop=stop)
             except asyncio.CancelledError:
-                if not self._signal:
+                if not self._stopper.stopped:
                     raise
                 return True
+            finally:
+                telling.cancel()
 
     def _inputs(self) -> Iterator[ImageRef | Failed]:
         from birdcli.sources import STDIN, iter_inputs
@@ -363,24 +387,3 @@ class _Run:
             return opened[0]
 
         return opener
-
-    def _stop_on_signals(self, stop: asyncio.Event, pipeline: Pipeline) -> None:
-        loop = asyncio.get_running_loop()
-        task = asyncio.current_task()
-        if task is None or sys.platform == "win32":
-            return
-
-        def on_signal(number: int) -> None:
-            if self._signal:  # the second one: at once
-                os._exit(EXIT_INTERRUPTED if number == signal.SIGINT else EXIT_TERMINATED)
-            self._signal = number
-            print_line(
-                self._streams.people,
-                "birdcli: stopping: finishing what is in flight; once more stops at once",
-            )
-            stop.set()
-            loop.call_later(_DRAIN_S, pipeline.give_up)
-            loop.call_later(_DRAIN_S + _GIVE_UP_S, task.cancel)
-
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, on_signal, number)

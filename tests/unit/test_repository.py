@@ -50,6 +50,8 @@ OWNERS = {
         "models/install.py",
         "models/proof.py",
         "models/partials.py",
+        "output/lines.py",
+        "output/fingerprint.py",
         "cli/listing.py",
         "cli/history_rows.py",
         "tuning.py",

@@ -22,13 +22,10 @@ from birdcli.writer import (
     OutcomeWriter,
     csv_header,
     csv_row,
-    open_output,
 )
 from tests.unit.test_record import CROW, RAVEN, classified, failed
 
 if TYPE_CHECKING:
-    from pytest_mock import MockerFixture
-
     from birdcli.items import Outcome, Prediction
 
 
@@ -72,7 +69,7 @@ def binary(target: io.RawIOBase) -> BinaryIO:
 
 
 def opened(path: Path) -> BinaryIO:
-    return open_output(path, fresh=False)
+    return path.open("wb", buffering=0)
 
 
 def csv_rows(text: bytes) -> list[dict[str, str]]:
@@ -162,7 +159,7 @@ def test_closed_pipe_says_so_and_how_many_records_are_safe() -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has a full disk to try")
 def test_full_disk_says_so() -> None:
-    writer = JsonLinesWriter(open_output(Path("/dev/full"), fresh=False), run="run-1")
+    writer = JsonLinesWriter(opened(Path("/dev/full")), run="run-1")
     with pytest.raises(OutputError, match="full; 0 records are written whole") as caught:
         writer.write([writer.encode(classified())])
     assert caught.value.code is ErrorCode.OUTPUT_DISK_FULL
@@ -325,76 +322,3 @@ def test_csv_cell_is_no_formula(tmp_path: Path, name: str) -> None:
 def test_csv_cell_that_is_no_formula_stays(tmp_path: Path, name: str) -> None:
     (row,) = csv_rows(written_csv(tmp_path, classified(name=name)))
     assert row["id"] == name
-
-
-def test_output_that_exists_is_refused_and_kept(tmp_path: Path) -> None:
-    path = tmp_path / "out.jsonl"
-    path.write_text("results\n")
-    with pytest.raises(OutputError, match="exists already") as caught:
-        open_output(path, fresh=False)
-    assert caught.value.code is ErrorCode.OUTPUT_EXISTS
-    assert "--fresh" in caught.value.hint
-    assert path.read_text() == "results\n"
-
-
-def test_output_that_exists_is_emptied_if_asked(tmp_path: Path) -> None:
-    path = tmp_path / "out.jsonl"
-    path.write_text("results\n")
-    open_output(path, fresh=True).close()
-    assert path.read_bytes() == b""
-
-
-def test_dangling_link_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "out.jsonl"
-    path.symlink_to(tmp_path / "nowhere")
-    with pytest.raises(OutputError, match="exists already"):
-        open_output(path, fresh=False)
-
-
-def test_pipe_as_output_is_fine(tmp_path: Path) -> None:
-    path = tmp_path / "pipe"
-    os.mkfifo(path)
-    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    with open_output(path, fresh=False) as file:
-        file.write(b"line\n")
-    assert os.read(reader, 100) == b"line\n"
-    os.close(reader)
-
-
-def test_missing_folder_of_the_output_is_named_as_the_reason(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="No such file or directory") as caught:
-        open_output(tmp_path / "no" / "out.jsonl", fresh=False)
-    assert caught.value.code is ErrorCode.OUTPUT_UNWRITABLE
-    assert "folder does not exist" in caught.value.hint
-
-
-@pytest.mark.parametrize("fresh", [True, False])
-def test_folder_as_output_is_refused(tmp_path: Path, fresh: bool) -> None:
-    with pytest.raises(OutputError) as caught:
-        open_output(tmp_path, fresh=fresh)
-    assert caught.value.code is ErrorCode.OUTPUT_UNWRITABLE
-
-
-def test_file_that_is_no_folder_cannot_hold_the_output(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(OutputError) as caught:
-        open_output(tmp_path / "file" / "out.jsonl", fresh=False)
-    assert caught.value.code is ErrorCode.OUTPUT_UNWRITABLE
-
-
-@pytest.mark.parametrize(
-    ("error", "code"),
-    [
-        (errno.EACCES, ErrorCode.OUTPUT_UNWRITABLE),
-        (errno.EROFS, ErrorCode.OUTPUT_UNWRITABLE),
-        (errno.ENOSPC, ErrorCode.OUTPUT_DISK_FULL),
-    ],
-)
-def test_file_that_cannot_be_made_has_its_code(
-    mocker: MockerFixture, tmp_path: Path, error: int, code: ErrorCode
-) -> None:
-    mocker.patch.object(Path, "open", side_effect=OSError(error, os.strerror(error)))
-    with pytest.raises(OutputError, match=os.strerror(error)) as caught:
-        open_output(tmp_path / "out.jsonl", fresh=False)
-    assert caught.value.code is code
-    assert caught.value.hint == ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -39,6 +40,7 @@ class Instant:
     def classify(self, pixels: RgbBatch) -> ScoreBatch:
         self.sizes.append(len(pixels))
         self.threads.add(threading.get_ident())
+        time.sleep(0.001)  # else one thread may be through before the other has begun
         return np.full((len(pixels), 4), 0.25, np.float32)
 
 

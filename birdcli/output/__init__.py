@@ -1,0 +1,1 @@
+"""Files of records that survive any end of a run."""

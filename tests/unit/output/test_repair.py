@@ -1,0 +1,109 @@
+"""What a power cut leaves in a file of records."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from birdcli.errors import ErrorCode, OutputError
+from birdcli.output import lines as lines_module
+from birdcli.output.lines import Line, head_of, iter_lines
+from birdcli.output.repair import Repair, read_and_repair
+from tests.output_runs import refs, run_into
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+INPUTS = refs([f"http://h/{index}.jpg" for index in range(6)])
+
+
+@pytest.fixture
+def lines(tmp_path: Path) -> list[bytes]:
+    run_into(tmp_path / "made.jsonl", INPUTS)
+    return (tmp_path / "made.jsonl").read_bytes().splitlines(keepends=True)
+
+
+def repaired(path: Path, content: bytes) -> tuple[Repair, list[int], bytes]:
+    path.write_bytes(content)
+    indexes: list[int] = []
+    repair = read_and_repair(path, lambda head: indexes.append(head.index))
+    return repair, indexes, path.read_bytes()
+
+
+def test_a_whole_file_is_left_alone(tmp_path: Path, lines: list[bytes]) -> None:
+    content = b"".join(lines)
+    assert repaired(tmp_path / "f", content) == (Repair(6, 0, 0), list(range(6)), content)
+
+
+@pytest.mark.parametrize("torn", [b"{", b'{"schema":1,"run":"x"', b"\0" * 5000, b"\n", b"a\nb\nc"])
+def test_a_torn_end_is_cut_off(tmp_path: Path, lines: list[bytes], torn: bytes) -> None:
+    content = b"".join(lines)
+    repair, indexes, after = repaired(tmp_path / "f", content + torn)
+    assert (repair.torn_bytes, indexes, after) == (len(torn), list(range(6)), content)
+
+
+def test_a_record_without_its_newline_counts_as_torn(tmp_path: Path, lines: list[bytes]) -> None:
+    repair, indexes, _ = repaired(tmp_path / "f", b"".join(lines)[:-1])
+    assert (repair.records, indexes) == (5, list(range(5)))
+
+
+@pytest.mark.parametrize("damage", [b"\0" * 4096, b"garbage\n", b"x\ny\n\n", b'{"a":1}\n', b"3\n"])
+def test_damage_in_the_middle_is_taken_out(
+    tmp_path: Path, lines: list[bytes], damage: bytes
+) -> None:
+    content = b"".join([*lines[:2], damage, *lines[2:]])
+    repair, indexes, after = repaired(tmp_path / "f", content)
+    lost = 0 if damage.endswith(b"\n") else 1  # the record that follows on the same line
+    assert repair.records == 6 - lost
+    assert repair.damaged_lines == max(damage.count(b"\n"), 1)
+    assert len(indexes) == 6 - lost
+    assert after == b"".join(lines[:2] + lines[2 + lost :])
+
+
+def test_damage_at_both_places_is_taken_out(tmp_path: Path, lines: list[bytes]) -> None:
+    content = b"".join([b"x\n", *lines[:2], b"y\nz\n", *lines[2:], b"torn"])
+    repair, _, after = repaired(tmp_path / "f", content)
+    assert (repair, after) == (Repair(6, 4, 3), b"".join(lines))
+
+
+@pytest.mark.parametrize(
+    "content", [b"a,b\n1,2\n", b'{"schema":2,"run":"x","news":1}\n', b"precious\ntext"]
+)
+def test_a_file_of_something_else_is_left_as_it_is(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "f"
+    path.write_bytes(content)
+    with pytest.raises(OutputError) as caught:
+        read_and_repair(path, lambda head: None)
+    assert caught.value.code is ErrorCode.OUTPUT_NOT_RESUMABLE
+    assert path.read_bytes() == content
+
+
+def test_a_line_without_end_is_never_held(
+    tmp_path: Path, lines: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lines_module, "LONGEST_LINE_BYTES", 3_000_000)
+    path = tmp_path / "f"
+    path.write_bytes(lines[0] + b"x" * 10_000_000 + b"\n" + lines[1])
+    with path.open("rb") as file:
+        found = list(iter_lines(file))
+    assert [len(line.data) for line in found] == [len(lines[0]), 0, len(lines[1])]
+    assert [line.whole for line in found] == [True, False, True]
+    assert read_and_repair(path, lambda head: None).records == 2
+    assert path.read_bytes() == lines[0] + lines[1]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\n",
+        b"null\n",
+        b'{"schema":1}\n',
+        b'{"schema":1,"run":"r","index":0,"input":"a","status":"error"}\n',
+        b'{"schema":1,"run":"r","index":0,"input":"a","status":"fine"}\n',
+        b"[" * 100_000 + b"\n",
+        b"\xff\xfe\n",
+    ],
+)
+def test_no_record(data: bytes) -> None:
+    assert head_of(Line(0, data, len(data), whole=True)) is None
