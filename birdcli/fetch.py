@@ -8,14 +8,15 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from birdcli.address_guard import address_class
 from birdcli.errors import ErrorCode, FetchError, ItemError
 from birdcli.hashing import sha256_of_bytes
-from birdcli.host_slots import HostSlots
+from birdcli.hosts import Hosts, host_of
 from birdcli.http_get import Unchanged, open_http_client
 from birdcli.items import FetchedImage, Stage, Validators
-from birdcli.retry import GiveUp, RetryPolicy
+from birdcli.retry import AskedToWaitError, GiveUp, RetryPolicy
 from birdcli.validators import offered_validators
 from birdcli.web_url import parse_web_url
 
@@ -23,19 +24,25 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
     from concurrent.futures import Executor
 
+    from birdcli.address_guard import AddressClass
+    from birdcli.download_slot import DownloadSlot
     from birdcli.http_get import Body
     from birdcli.items import ImageRef, Timings
     from birdcli.proxies import Proxies
     from birdcli.settings import FetchSettings
     from birdcli.web_url import WebUrl
 
+# Nothing that a host in trouble would, or a healthy one, has answered.
+_NO_ANSWER: Final = frozenset({ErrorCode.FETCH_TLS, ErrorCode.FETCH_BLOCKED_ADDRESS})
 _HASHED_INLINE_BYTES: Final = 65_536  # below, handing over to a thread costs more than hashing
 
 
 class Client(Protocol):
     """Asks once; `HttpClient` does."""
 
-    async def get(self, target: WebUrl, known: Validators | None) -> Body | Unchanged:
+    async def get(
+        self, target: WebUrl, known: Validators | None, slot: DownloadSlot | None = None
+    ) -> Body | Unchanged:
         """Returns the answer of one attempt, or raises `FetchError`."""
         ...
 
@@ -66,6 +73,7 @@ class HttpFetcher:
         client: Client,
         *,
         executor: Executor,
+        hosts: Hosts[Any],
         surroundings: Surroundings | None = None,
     ) -> None:
         """Uses what `open_http_fetcher` makes.
@@ -74,42 +82,47 @@ class HttpFetcher:
             settings: The limits.
             client: Makes single attempts.
             executor: Hashes bodies.
+            hosts: Told how each host answers, and asked whether it is to be left alone.
             surroundings: Time and chance.
         """
         self._settings = settings
         self._client = client
         self._executor = executor
         self._around = surroundings or Surroundings()
-        self._slots = HostSlots(settings.per_host)
+        self._hosts = hosts
         self._retry = RetryPolicy(settings.retries, self._around.rng)
 
     async def fetch(
-        self, ref: ImageRef, timings: Timings, *, known: Validators | None = None
+        self,
+        ref: ImageRef,
+        timings: Timings,
+        *,
+        known: Validators | None = None,
+        slot: DownloadSlot | None = None,
     ) -> FetchedImage:
         """Returns the bytes behind a URL, with the queue and fetch stages marked.
 
-        The deadline runs from the moment the input has a slot of its host: an input that waits for
-        others of a long list has not failed.
+        The deadline runs from here, when the host can be asked: an input that waits for others of
+        a long list has not failed.
 
         Args:
             ref: The input, of kind URL.
             timings: Its timings, started and not yet marked.
             known: What an earlier run knows; then a 304 without bytes is a welcome answer.
+            slot: What the download holds.
 
         Raises:
             SourceError: ``source.invalid_url`` or ``source.bad_scheme``, with 0 attempts.
             FetchError: The last attempt's error, or ``fetch.deadline``; `attempts` is filled in.
         """
         target = parse_web_url(ref.source)
-        # Pauses keep the slot: a host in trouble is asked less.
-        async with self._slots.hold(target.host):
-            timings = timings.mark(Stage.QUEUE, self._around.clock())
-            try:
-                answer, attempts = await self._ask(target, known)
-            except ItemError as err:
-                err.queued_until_s = timings.marks[-1][1]
-                raise
-            timings = timings.mark(Stage.FETCH, self._around.clock())
+        timings = timings.mark(Stage.QUEUE, self._around.clock())
+        try:
+            answer, attempts = await self._ask(target, known, host_of(ref.source), slot)
+        except ItemError as err:
+            err.queued_until_s = timings.marks[-1][1]
+            raise
+        timings = timings.mark(Stage.FETCH, self._around.clock())
         if isinstance(answer, Unchanged):
             return FetchedImage(
                 ref=ref,
@@ -135,27 +148,38 @@ class HttpFetcher:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._executor, sha256_of_bytes, data)
 
-    async def _ask(self, target: WebUrl, known: Validators | None) -> tuple[Body | Unchanged, int]:
+    async def _ask(
+        self, target: WebUrl, known: Validators | None, host: str, slot: DownloadSlot | None
+    ) -> tuple[Body | Unchanged, int]:
         """Asks until there is an answer, an error worth keeping, or no time left."""
         loop = asyncio.get_running_loop()
         attempt = 0
         last_code = None
+        asking = False
         try:
             async with asyncio.timeout(self._settings.deadline_s):
                 ends_s = loop.time() + self._settings.deadline_s
                 while True:
                     attempt += 1
+                    asking = True
                     try:
-                        return await self._client.get(target, known), attempt
+                        answer = await self._client.get(target, known, slot)
                     except FetchError as err:
+                        asking = False
                         err.attempts = attempt
                         last_code = err.code
+                        self._tell(host, err)
                         remaining_s = ends_s - loop.time()
-                        plan = self._retry.plan(err, attempt=attempt, remaining_s=remaining_s)
-                        if isinstance(plan, GiveUp):
+                        pause_s = self._pause(host, err, attempt, remaining_s)
+                        if pause_s is None:
                             raise
-                    await self._around.sleep(plan.pause_s)
+                    else:
+                        self._hosts.succeeded(host)
+                        return answer, attempt
+                    await self._wait(pause_s, slot)
         except TimeoutError as err:
+            if asking:
+                self._hosts.failed(host, ErrorCode.FETCH_DEADLINE)
             raise FetchError(
                 ErrorCode.FETCH_DEADLINE,
                 f"No picture within {self._settings.deadline_s:g} s",
@@ -164,20 +188,48 @@ class HttpFetcher:
                 **({} if last_code is None else {"last_code": str(last_code)}),
             ) from err
 
+    def _tell(self, host: str, err: FetchError) -> None:
+        """Lets all inputs of a host know how it answered one."""
+        if err.retryable:
+            self._hosts.failed(host, err.code)
+        elif err.code not in _NO_ANSWER:
+            self._hosts.succeeded(host)
+        if isinstance(err, AskedToWaitError):
+            self._hosts.pause(host, min(err.wait_s, self._settings.deadline_s))
+
+    def _pause(self, host: str, err: FetchError, attempt: int, remaining_s: float) -> float | None:
+        """Returns how long to wait before the next attempt, or None if there is none."""
+        plan = self._retry.plan(err, attempt=attempt, remaining_s=remaining_s)
+        if isinstance(plan, GiveUp) or not self._hosts.may_retry(host):
+            return None
+        pause_s = max(plan.pause_s, self._hosts.pause_left_s(host))
+        return pause_s if pause_s < remaining_s else None
+
+    async def _wait(self, pause_s: float, slot: DownloadSlot | None) -> None:
+        if slot is None:
+            await self._around.sleep(pause_s)
+        else:
+            async with slot.away():
+                await self._around.sleep(pause_s)
+
 
 @asynccontextmanager
 async def open_http_fetcher(
     settings: FetchSettings,
     *,
+    hosts: Hosts[Any] | None = None,
     proxies: Proxies | None = None,
     surroundings: Surroundings | None = None,
+    classify: Callable[[str], AddressClass] = address_class,
 ) -> AsyncIterator[HttpFetcher]:
     """Opens a fetcher with its connections, and closes them.
 
     Args:
         settings: The limits.
+        hosts: Where inputs wait for their hosts; None for a fetcher that nobody queues for.
         proxies: Which proxy serves which URL; None takes those of environment and system.
         surroundings: Time and chance.
+        classify: Tells whom an address belongs to.
 
     Raises:
         UsageError: ``usage.bad_flag`` for a proxy that cannot be used.
@@ -186,8 +238,11 @@ async def open_http_fetcher(
     executor = ThreadPoolExecutor(2, thread_name_prefix="birdcli-fetch")
     try:
         async with open_http_client(
-            settings, proxies=proxies, wall_clock=around.wall_clock
+            settings, proxies=proxies, wall_clock=around.wall_clock, classify=classify
         ) as client:
-            yield HttpFetcher(settings, client, executor=executor, surroundings=around)
+            if hosts is None:
+                loop = asyncio.get_running_loop()
+                hosts = Hosts(per_host=settings.per_host, clock=loop.time)
+            yield HttpFetcher(settings, client, executor=executor, hosts=hosts, surroundings=around)
     finally:
         executor.shutdown(wait=False, cancel_futures=True)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import aiohttp  # noqa: TID253 - loaded with fetch.py alone
 
+from birdcli.address_guard import AddressClass
 from birdcli.errors import ErrorCode, FetchError
 from birdcli.retry import RETRYABLE_STATUSES
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from yarl import URL
 
+    from birdcli.address_guard import Trail
     from birdcli.errors import Detail
 
 
@@ -83,11 +85,12 @@ FAULTS: Final[Mapping[type[BaseException], _Fault]] = {
 
 
 @contextmanager
-def mapped_faults(url: URL, *, reading: bool = False) -> Iterator[None]:
+def mapped_faults(url: URL, *, reading: bool = False, trail: Trail | None = None) -> Iterator[None]:
     """Turns aiohttp's exceptions into ours.
 
     Args:
         url: Who is asked.
+        trail: Which addresses were tried and refused.
         reading: Whether part of the body may have arrived, so that a lost connection cut it.
 
     Raises:
@@ -99,7 +102,23 @@ def mapped_faults(url: URL, *, reading: bool = False) -> Iterator[None]:
     except (aiohttp.ClientError, OSError, UnicodeError) as err:
         if isinstance(err, TimeoutError) and not isinstance(err, aiohttp.ClientError):
             raise
+        if trail is not None and trail.blocked and not trail.tried:
+            raise blocked_address(url.raw_host or "", trail.blocked[0]) from err
         raise fetch_error_of(err, host=url.raw_host or "", reading=reading) from err
+
+
+def blocked_address(host: str, found: AddressClass) -> FetchError:
+    """Returns the error for a connection that must not be made."""
+    what = {
+        AddressClass.METADATA: "tells machines in a cloud their secrets",
+        AddressClass.PRIVATE: "is not public",
+    }.get(found, "is refused")
+    return FetchError(
+        ErrorCode.FETCH_BLOCKED_ADDRESS,
+        f"The address of this host {what}",
+        host=host,
+        address_class=str(found),
+    )
 
 
 def fetch_error_of(err: BaseException, *, host: str, reading: bool = False) -> FetchError:

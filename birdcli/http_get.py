@@ -12,9 +12,17 @@ from typing import TYPE_CHECKING, Final
 import aiohttp  # noqa: TID253 - loaded with fetch.py alone
 
 from birdcli import __version__
+from birdcli.address_guard import (
+    AddressClass,
+    AddressGuard,
+    Trail,
+    address_class,
+    following,
+    literal_address,
+)
 from birdcli.content_coding import decoder_for
 from birdcli.errors import ErrorCode, FetchError
-from birdcli.http_faults import mapped_faults, status_message
+from birdcli.http_faults import blocked_address, mapped_faults, status_message
 from birdcli.proxies import Proxies, resolve_proxies
 from birdcli.resolver import Resolver
 from birdcli.retry import RETRYABLE_STATUSES, AskedToWaitError, parse_retry_after
@@ -25,6 +33,7 @@ if TYPE_CHECKING:
 
     from yarl import URL
 
+    from birdcli.download_slot import DownloadSlot
     from birdcli.items import Validators
     from birdcli.settings import FetchSettings
     from birdcli.web_url import WebUrl
@@ -42,6 +51,7 @@ _EMPTY: Final = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.RESET_CONTENT})
 
 _LONGEST_HEADER_BYTES: Final = 32_768  # policies and cookies of real sites pass aiohttp's 8 KB
 _DNS_TTL_S: Final = 300
+_PACE_S: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,30 +75,35 @@ class HttpClient:
     def __init__(
         self,
         settings: FetchSettings,
-        session: aiohttp.ClientSession,
+        sessions: Sessions,
         *,
         proxies: Proxies,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
-        """Uses a session made by `open_http_client`.
+        """Uses sessions made by `open_http_client`.
 
         Args:
             settings: The limits.
-            session: Must not decode bodies, keep cookies or have time limits of its own.
+            sessions: Must not decode bodies, keep cookies or have time limits of their own.
             proxies: Which proxy serves which URL.
             wall_clock: Seconds since 1970, for dates in `Retry-After`.
         """
         self._settings = settings
-        self._session = session
+        self._sessions = sessions
+        # Hosts that were found at private addresses alone, and may redirect to each other.
+        self._private_hosts: set[tuple[str, int | None]] = set()
         self._proxies = proxies
         self._wall_clock = wall_clock
 
-    async def get(self, target: WebUrl, known: Validators | None) -> Body | Unchanged:
+    async def get(
+        self, target: WebUrl, known: Validators | None, slot: DownloadSlot | None = None
+    ) -> Body | Unchanged:
         """Asks once.
 
         Args:
             target: Where.
             known: Validators that make the request conditional, or None.
+            slot: Told how much memory the body takes; waits until there is so much.
 
         Raises:
             FetchError: There is no usable answer; an `AskedToWaitError` if the server says when
@@ -96,7 +111,7 @@ class HttpClient:
         """
         try:
             async with asyncio.timeout(self._settings.timeout_s):
-                return await self._follow(target, known)
+                return await self._follow(target, known, slot)
         except TimeoutError as err:
             raise FetchError(
                 ErrorCode.FETCH_TIMEOUT,
@@ -104,13 +119,19 @@ class HttpClient:
                 retryable=True,
             ) from err
 
-    async def _follow(self, target: WebUrl, known: Validators | None) -> Body | Unchanged:
+    async def _follow(
+        self, target: WebUrl, known: Validators | None, slot: DownloadSlot | None
+    ) -> Body | Unchanged:
         """Sends one request, and those it is redirected to."""
         url = target.url
+        private = not self._settings.deny_private
         for _ in range(self._settings.max_redirects + 1):
-            async with self._response(url, target.headers_for(url), known) as response:
+            async with self._response(url, target.headers_for(url), known, private) as response:
                 if response.status not in _REDIRECTS:
-                    return await self._answer(response, known)
+                    return await self._answer(response, known, slot)
+                private = private and (
+                    self._settings.allow_private_redirects or _place(url) in self._private_hosts
+                )
                 url = redirect_target(url, response.headers.get("Location"))
         raise FetchError(
             ErrorCode.FETCH_REDIRECT, f"More than {self._settings.max_redirects} redirects"
@@ -118,20 +139,46 @@ class HttpClient:
 
     @asynccontextmanager
     async def _response(
-        self, url: URL, credentials: Mapping[str, str], known: Validators | None
+        self, url: URL, credentials: Mapping[str, str], known: Validators | None, private: bool
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        with mapped_faults(url):
-            response = await self._session.get(
+        proxy = self._proxies.proxy_for(url.scheme, url.raw_host or "")
+        trail = Trail(private=private, is_proxy=proxy is not None)
+        self._verify_literal(url, trail)
+        # A connection to a private address that one URL may use must not serve another that may
+        # not, so each kind has its own.
+        session = self._sessions.any_address if private else self._sessions.public_only
+        with mapped_faults(url, trail=trail), following(trail):
+            response = await session.get(
                 url,
                 headers={**credentials, **(known.request_headers() if known else {})},
-                proxy=self._proxies.proxy_for(url.scheme, url.raw_host or ""),
+                proxy=proxy,
                 allow_redirects=False,
             )
+        if trail.tried:
+            self._remember(url, trail)
         async with response:
             yield response
 
+    def _verify_literal(self, url: URL, trail: Trail) -> None:
+        """Refuses numbers that a proxy would connect to on our behalf."""
+        number = literal_address(url.raw_host or "") if trail.is_proxy else None
+        if number is None:
+            return
+        found = self._sessions.classify(number)
+        if found is AddressClass.METADATA or (found is AddressClass.PRIVATE and not trail.private):
+            raise blocked_address(url.raw_host or "", found)
+
+    def _remember(self, url: URL, trail: Trail) -> None:
+        if set(trail.tried) == {AddressClass.PRIVATE} and not trail.is_proxy:
+            self._private_hosts.add(_place(url))
+        else:
+            self._private_hosts.discard(_place(url))
+
     async def _answer(
-        self, response: aiohttp.ClientResponse, known: Validators | None
+        self,
+        response: aiohttp.ClientResponse,
+        known: Validators | None,
+        slot: DownloadSlot | None,
     ) -> Body | Unchanged:
         if known is not None and response.status == HTTPStatus.NOT_MODIFIED:
             return Unchanged(known.sha256)
@@ -140,23 +187,28 @@ class HttpClient:
         data = b""
         if response.status in _WHOLE:
             with mapped_faults(response.url, reading=True):
-                data = await self._read(response)
+                data = await self._read(response, slot)
         if not data:
             raise FetchError(
                 ErrorCode.FETCH_EMPTY, "The answer has no body", status=response.status
             )
         return Body(data, response.headers)
 
-    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
+    async def _read(self, response: aiohttp.ClientResponse, slot: DownloadSlot | None) -> bytes:
         if response.content_length is not None:
             self._check_size(response.content_length)
+            if slot is not None:
+                await slot.share.reach(response.content_length)
         decoder = decoder_for(",".join(response.headers.getall("Content-Encoding", ())))
         pieces = []
         size = 0
-        async for chunk in response.content.iter_any():
+        pace = _Pace(self._settings.min_rate)
+        async for chunk in pace.timed(response.content):
             for number, piece in enumerate(decoder.feed(chunk)):
                 size += len(piece)
                 self._check_size(size)
+                if slot is not None:
+                    await slot.share.reach(size)
                 pieces.append(piece)
                 if number:  # a chunk that holds so much must not stop everybody else
                     await asyncio.sleep(0)
@@ -186,12 +238,59 @@ class HttpClient:
         return FetchError(code, message, retryable=retryable, status=status)
 
 
+class _Pace:
+    """Chunks of a body that comes fast enough: so many bytes in every few seconds."""
+
+    def __init__(self, min_rate: int) -> None:
+        self._min_rate = min_rate
+        self._wanted = max(int(min_rate * _PACE_S), 1)
+
+    async def timed(self, content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
+        loop = asyncio.get_running_loop()
+        received = 0
+        ends_s = loop.time() + _PACE_S
+        chunks = content.iter_any()
+        while True:
+            try:
+                async with asyncio.timeout_at(ends_s if self._min_rate else None):
+                    chunk = await anext(chunks)
+            except StopAsyncIteration:
+                return
+            except TimeoutError as err:
+                raise FetchError(
+                    ErrorCode.FETCH_TIMEOUT,
+                    f"The body came at less than {self._min_rate:,} bytes per second",
+                    retryable=True,
+                    min_rate=self._min_rate,
+                ) from err
+            received += len(chunk)
+            if received >= self._wanted:
+                received, ends_s = 0, loop.time() + _PACE_S
+            yield chunk
+            if loop.time() >= ends_s:  # our own work took that long, which is not theirs
+                ends_s = loop.time() + _PACE_S
+
+
+def _place(url: URL) -> tuple[str, int | None]:
+    return (url.raw_host or "").lower(), url.port
+
+
+@dataclass(frozen=True, slots=True)
+class Sessions:
+    """Connections by whom they may lead to, and how addresses are judged."""
+
+    any_address: aiohttp.ClientSession
+    public_only: aiohttp.ClientSession
+    classify: Callable[[str], AddressClass]
+
+
 @asynccontextmanager
 async def open_http_client(
     settings: FetchSettings,
     *,
     proxies: Proxies | None = None,
     wall_clock: Callable[[], float] = time.time,
+    classify: Callable[[str], AddressClass] = address_class,
 ) -> AsyncIterator[HttpClient]:
     """Opens a client with its connections, and closes them.
 
@@ -199,18 +298,27 @@ async def open_http_client(
         settings: The limits.
         proxies: Which proxy serves which URL; None takes those of environment and system.
         wall_clock: Seconds since 1970, for dates in `Retry-After`.
+        classify: Tells whom an address belongs to.
 
     Raises:
         UsageError: ``usage.bad_flag`` for a proxy that cannot be used.
     """
     chosen = resolve_proxies() if proxies is None else proxies
-    async with aiohttp.ClientSession(
+    guard = AddressGuard(classify)
+    async with _session(settings, guard) as anywhere, _session(settings, guard) as public:
+        sessions = Sessions(anywhere, public, classify)
+        yield HttpClient(settings, sessions, proxies=chosen, wall_clock=wall_clock)
+
+
+def _session(settings: FetchSettings, guard: AddressGuard) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(
             limit=settings.concurrency,
             # Redirects reach hosts that nobody holds a slot of.
             limit_per_host=settings.per_host,
             ttl_dns_cache=_DNS_TTL_S,
             resolver=Resolver(),
+            socket_factory=guard.open_socket,
         ),
         cookie_jar=aiohttp.DummyCookieJar(),
         headers=_HEADERS,
@@ -218,5 +326,4 @@ async def open_http_client(
         auto_decompress=False,
         max_line_size=_LONGEST_HEADER_BYTES,
         max_field_size=_LONGEST_HEADER_BYTES,
-    ) as session:
-        yield HttpClient(settings, session, proxies=chosen, wall_clock=wall_clock)
+    )

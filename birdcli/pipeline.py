@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 from birdcli.batching import iter_batches
 from birdcli.budget import ByteBudget
 from birdcli.channel import Channel
+from birdcli.download_slot import DownloadSlot
 from birdcli.errors import DecodeError, ErrorCode, ItemError, SourceError
+from birdcli.hosts import Hosts, host_of
 from birdcli.inference import Streams
 from birdcli.items import DecodedImage, Failed, FetchedImage, SourceKind, Stage, Timings, Unread
 from birdcli.ordering import RecordOrder
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
     from birdcli.budget import ByteShare
     from birdcli.channel import Sender
+    from birdcli.hosts import Turn
     from birdcli.inference import Engine
     from birdcli.items import ImageRef, Outcome
     from birdcli.labels import LabelSet
@@ -60,6 +63,10 @@ class OutcomeSink(Protocol):
         ...
 
 
+def _loop_time() -> float:
+    return asyncio.get_running_loop().time()
+
+
 class _GivenUpError(Exception):
     """The run was stopped, and this input took too long to finish."""
 
@@ -86,6 +93,7 @@ class Pipeline:
         model: str,
         answers: AnswerCache | None,
         recall: Recall | None = None,
+        hosts: Hosts[Unread] | None = None,
         sink: OutcomeSink,
         settings: PipelineSettings,
         batching: BatchSettings,
@@ -114,6 +122,8 @@ class Pipeline:
         self._preparing = 2 * workers  # a free thread finds its next image without the loop
         self._window = asyncio.Semaphore(settings.window)
         self._budget = ByteBudget(settings.max_bytes)
+        self._places = asyncio.Semaphore(settings.fetchers)
+        self._hosts: Hosts[Unread] = hosts or Hosts(per_host=settings.fetchers, clock=_loop_time)
         self._order = RecordOrder()
         self._shared = SharedUrls(clock)
         self.watch = Watch()
@@ -139,19 +149,18 @@ class Pipeline:
         """
         pump = Pump(inputs, ahead=_READ_AHEAD)
         urls: Channel[Unread] = Channel(_LOOKED_UP_TOGETHER)
-        wanted: Channel[Unread] = Channel(self._settings.fetchers)
         ready: Channel[Unread | _Fetched] = Channel(2 * self._preparing)
         decoded: Channel[DecodedImage] = Channel(self._settings.decoded_ahead)
         outcomes: Channel[Sequence[Outcome]] = Channel(1024)
         watching = asyncio.create_task(self._abandon_stuck())
+        dropping = asyncio.create_task(self._drop_waiting(stop))
         try:
             async with asyncio.TaskGroup() as tasks:
                 taking = self._take_inputs(
                     pump, stop, urls.sender(), ready.sender(), outcomes.sender()
                 )
-                stages = [taking, self._recall_known(urls, wanted.sender(), outcomes.sender())]
-                for _ in range(self._settings.fetchers):
-                    stages.append(self._fetch(wanted, ready.sender(), outcomes.sender(), stop))
+                stages = [taking, self._recall_known(urls, outcomes.sender())]
+                stages.append(self._fetch_all(ready.sender(), outcomes.sender(), stop))
                 for _ in range(self._preparing):
                     stages.append(self._prepare(ready, decoded.sender(), outcomes.sender(), stop))
                 stages.append(self._classify(decoded, outcomes.sender()))
@@ -164,6 +173,7 @@ class Pipeline:
             raise
         finally:
             watching.cancel()
+            dropping.cancel()
             self._engine.close()
             self._workers.close()
             for executor in (self._looking_up, self._writes):
@@ -200,13 +210,10 @@ class Pipeline:
                     await sender.send(Unread(item, Timings(self._clock())))
 
     async def _recall_known(
-        self,
-        urls: Channel[Unread],
-        wanted: Sender[Unread],
-        outcomes: Sender[Sequence[Outcome]],
+        self, urls: Channel[Unread], outcomes: Sender[Sequence[Outcome]]
     ) -> None:
         """Answers what needs no request, and passes the rest on with what is known about it."""
-        async with wanted, outcomes:
+        async with outcomes:
             async for first in urls:
                 group: list[Unread] = []
                 for item in (first, *urls.take_waiting(_LOOKED_UP_TOGETHER)):
@@ -218,9 +225,10 @@ class Pipeline:
                     if isinstance(found, Unread):
                         if found.known is None:
                             self._engine.start()  # it loads beside the first download
-                        await wanted.send(found)
+                        self._hosts.put(host_of(found.ref.source), found)
                     else:
                         await outcomes.send([found])
+        self._hosts.end()
 
     async def _look_up(self, group: list[Unread]) -> Sequence[Unread | Outcome]:
         if self._recall is None or not group:
@@ -228,32 +236,48 @@ class Pipeline:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._looking_up, self._recall.look_up, group)
 
-    async def _fetch(
+    async def _fetch_all(
         self,
-        wanted: Channel[Unread],
         ready: Sender[Unread | _Fetched],
         outcomes: Sender[Sequence[Outcome]],
         stop: asyncio.Event,
     ) -> None:
-        async with ready, outcomes:
-            async for unread in wanted:
+        async with ready, outcomes, asyncio.TaskGroup() as running:
+            while (turn := await self._hosts.turn()) is not None:
+                if turn.refused is not None:
+                    await outcomes.send([self._failed(turn.item, turn.refused)])
+                    continue
                 if stop.is_set():
+                    self._hosts.give_back(turn)
                     continue
-                share = await self._budget.share()
-                self.watch.enter(unread.ref, Stage.FETCH)
-                try:
-                    image = await self._unless_given_up(
-                        self._fetcher.fetch(unread.ref, unread.timings, known=unread.known)
-                    )
-                except _GivenUpError:
-                    share.close()
-                    continue
-                except ItemError as err:
-                    share.close()
-                    await outcomes.send([self._failed(unread, err)])
-                    continue
-                share.settle(len(image.data))
-                await ready.send(_Fetched(image, share))
+                await self._places.acquire()
+                slot = DownloadSlot(self._places, await self._budget.share())
+                running.create_task(self._fetch(turn, slot, ready, outcomes))
+
+    async def _fetch(
+        self,
+        turn: Turn[Unread],
+        slot: DownloadSlot,
+        ready: Sender[Unread | _Fetched],
+        outcomes: Sender[Sequence[Outcome]],
+    ) -> None:
+        unread = turn.item
+        self.watch.enter(unread.ref, Stage.FETCH)
+        try:
+            image = await self._unless_given_up(
+                self._fetcher.fetch(unread.ref, unread.timings, known=unread.known, slot=slot)
+            )
+        except _GivenUpError:
+            slot.share.close()
+        except ItemError as err:
+            slot.share.close()
+            await outcomes.send([self._failed(unread, err)])
+        else:
+            slot.share.settle(len(image.data))
+            await ready.send(_Fetched(image, slot.share))
+        finally:
+            slot.leave()
+            self._hosts.give_back(turn)
 
     async def _unless_given_up(self, work: Awaitable[T]) -> T:
         """Waits for what may take forever, such as a server or a disk."""
@@ -317,6 +341,10 @@ class Pipeline:
         if item.ref.kind is SourceKind.URL:
             error = DecodeError(ErrorCode.DECODE_TIMEOUT, message)
         return self._failed(item, error)
+
+    async def _drop_waiting(self, stop: asyncio.Event) -> None:
+        await stop.wait()
+        self._hosts.drop()
 
     async def _abandon_stuck(self) -> None:
         while True:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from birdcli.download_slot import DownloadSlot
     from birdcli.items import (
         CachedAnswer,
         FetchedImage,
@@ -22,7 +23,12 @@ class Fetcher(Protocol):
     """Turns URLs into encoded bytes."""
 
     async def fetch(
-        self, ref: ImageRef, timings: Timings, *, known: Validators | None = None
+        self,
+        ref: ImageRef,
+        timings: Timings,
+        *,
+        known: Validators | None = None,
+        slot: DownloadSlot | None = None,
     ) -> FetchedImage:
         """Returns the bytes of one input, with the queue and fetch stages marked.
 
@@ -30,6 +36,7 @@ class Fetcher(Protocol):
             ref: The input, of kind URL.
             timings: Its timings, started and not yet marked.
             known: What an earlier run knows; then a 304 without bytes is a welcome answer.
+            slot: What the download holds, to be told of its size and of its pauses.
 
         Raises:
             ItemError: The input has no bytes for us; `attempts` is filled in.

@@ -53,6 +53,10 @@ class FetchSettings:
         retries: Further attempts after the first.
         max_bytes: Largest body, after content decoding.
         max_redirects: Longest chain of redirects.
+        min_rate: Bytes per second below which a body is given up.
+        rate: Requests per second to one host at the most; None for no bound.
+        deny_private: Whether addresses that are not public are refused altogether.
+        allow_private_redirects: Whether a public host may redirect to one that is not.
     """
 
     concurrency: int = 128
@@ -62,6 +66,10 @@ class FetchSettings:
     retries: int = 3
     max_bytes: int = 64_000_000
     max_redirects: int = 5
+    min_rate: int = 1000
+    rate: float | None = None
+    deny_private: bool = False
+    allow_private_redirects: bool = False
 
     def __post_init__(self) -> None:
         """Refuses impossible values."""
@@ -71,6 +79,8 @@ class FetchSettings:
         _require(self.deadline_s > 0, "--deadline must be above 0")
         _require(self.retries >= 0, "--retries cannot be negative")
         _require(self.max_bytes >= 1, "--max-bytes must be at least 1")
+        _require(self.min_rate >= 0, "--min-rate cannot be negative")
+        _require(self.rate is None or self.rate > 0, "--rate must be above 0")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,7 @@ from birdcli.settings import BatchSettings, PipelineSettings
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from birdcli.download_slot import DownloadSlot
     from birdcli.items import FetchedImage, Outcome, Timings, Validators
     from birdcli.labels import LabelSet
     from birdcli.ports import Classifier
@@ -120,7 +121,12 @@ class _NoDownloads:
     """The fetcher of a run over files."""
 
     async def fetch(
-        self, ref: ImageRef, timings: Timings, *, known: Validators | None = None
+        self,
+        ref: ImageRef,
+        timings: Timings,
+        *,
+        known: Validators | None = None,
+        slot: DownloadSlot | None = None,
     ) -> FetchedImage:
         """Is never asked: every input is a file."""
         raise AssertionError(ref.source)

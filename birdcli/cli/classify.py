@@ -148,7 +148,35 @@ def classify(
         float,
         option(help="Seconds for one input, retries included.", rich_help_panel=_DOWNLOAD),
     ] = 45.0,
+    min_rate: Annotated[
+        str,
+        option(metavar="SIZE", help="Slowest body, per second.", rich_help_panel=_DOWNLOAD),
+    ] = "1KB",
     retries: Annotated[int, option(min=0, help="Further attempts.", rich_help_panel=_DOWNLOAD)] = 3,
+    rate: Annotated[
+        float | None,
+        option(
+            help="Requests per second per host.",
+            rich_help_panel=_DOWNLOAD,
+            show_default="no bound",
+        ),
+    ] = None,
+    deny_private: Annotated[
+        bool,
+        option(
+            "--deny-private",
+            help="Refuse addresses that are not public: for lists of others.",
+            rich_help_panel=_DOWNLOAD,
+        ),
+    ] = False,
+    allow_private_redirects: Annotated[
+        bool,
+        option(
+            "--allow-private-redirects",
+            help="Follow public hosts to private addresses.",
+            rich_help_panel=_DOWNLOAD,
+        ),
+    ] = False,
     max_bytes: Annotated[
         str, option(metavar="SIZE", help="Largest file.", rich_help_panel=_DOWNLOAD)
     ] = "64MB",
@@ -274,6 +302,10 @@ def classify(
             deadline_s=deadline,
             retries=retries,
             max_bytes=parse_bytes(max_bytes, "--max-bytes"),
+            min_rate=parse_bytes(min_rate.removesuffix("/s"), "--min-rate"),
+            rate=rate,
+            deny_private=deny_private,
+            allow_private_redirects=allow_private_redirects,
         ),
         max_pixels=parse_pixels(max_pixels, "--max-pixels"),
         cache_folder=cache_dir if cache else None,

@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from birdcli.cache import Cache
-    from birdcli.items import Failed, FetchedImage, ImageRef, Outcome, Timings, Validators
+    from birdcli.download_slot import DownloadSlot
+    from birdcli.hosts import Hosts
+    from birdcli.items import Failed, FetchedImage, ImageRef, Outcome, Timings, Unread, Validators
     from birdcli.labels import LabelSet
     from birdcli.metrics import RunMetrics
     from birdcli.model_version import ModelVersion
@@ -116,11 +118,16 @@ class _LazyFetcher:
         self._open_http = open_http
 
     async def fetch(
-        self, ref: ImageRef, timings: Timings, *, known: Validators | None = None
+        self,
+        ref: ImageRef,
+        timings: Timings,
+        *,
+        known: Validators | None = None,
+        slot: DownloadSlot | None = None,
     ) -> FetchedImage:
         """Returns the bytes of one URL; see `Fetcher`."""
         fetcher = await self._open_http()
-        return await fetcher.fetch(ref, timings, known=known)
+        return await fetcher.fetch(ref, timings, known=known, slot=slot)
 
 
 class _Sink:
@@ -294,6 +301,7 @@ class _Run:
         self, output: RunOutput, progress: LiveProgress, cache: Cache | None
     ) -> bool:
         from birdcli.decode import PillowDecoder
+        from birdcli.hosts import Hosts
         from birdcli.inference import Engine
         from birdcli.local import LocalReader
         from birdcli.pipeline import Pipeline
@@ -309,9 +317,15 @@ class _Run:
             recall = Recall(cache.validators, answers)
         engine = Engine(self._load_engine)
         sink = _Sink(output, self._metrics, progress, lambda: self._on_failure(output))
+        hosts: Hosts[Unread] = Hosts(
+            per_host=options.fetch.per_host,
+            rate=options.fetch.rate,
+            clock=asyncio.get_running_loop().time,
+        )
         async with AsyncExitStack() as stack:
             pipeline = Pipeline(
-                fetcher=_LazyFetcher(self._http_opener(stack)),
+                fetcher=_LazyFetcher(self._http_opener(stack, hosts)),
+                hosts=hosts,
                 reader=LocalReader(max_bytes=options.fetch.max_bytes),
                 decoder=PillowDecoder(
                     DecodeSettings(
@@ -373,13 +387,17 @@ class _Run:
             clock=time.perf_counter,
         )
 
-    def _http_opener(self, stack: AsyncExitStack) -> Callable[[], asyncio.Future[Fetcher]]:
+    def _http_opener(
+        self, stack: AsyncExitStack, hosts: Hosts[Unread]
+    ) -> Callable[[], asyncio.Future[Fetcher]]:
         opened: list[asyncio.Future[Fetcher]] = []
 
         async def open_once() -> Fetcher:
             from birdcli.fetch import open_http_fetcher
 
-            return await stack.enter_async_context(open_http_fetcher(self._options.fetch))
+            return await stack.enter_async_context(
+                open_http_fetcher(self._options.fetch, hosts=hosts)
+            )
 
         def opener() -> asyncio.Future[Fetcher]:
             if not opened:
