@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import ipaddress
 import re
 from dataclasses import dataclass, field
 from typing import Final
@@ -18,6 +19,7 @@ _SCHEMES: Final = ("http", "https")
 _VERBATIM: Final = re.compile(r"(?:[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})*")
 
 _ESCAPED_BYTE: Final = re.compile("[\udc80-\udcff]")
+_DIGITS: Final = re.compile(r"[\d.]+")
 _NO_HOST: Final = re.compile(r"[\x00-\x20\x7f]")
 
 
@@ -121,8 +123,18 @@ def _has_usable_host(url: URL) -> bool:
     host = url.raw_host
     if not host or _NO_HOST.search(host):
         return False
+    if _DIGITS.fullmatch(host) and not _is_address(host):  # 127.1: others would make it one
+        return False
     try:
         host.encode("idna")  # the resolver does this, and fails in its own ways
     except UnicodeError:
+        return False
+    return True
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.IPv4Address(host)
+    except ValueError:
         return False
     return True

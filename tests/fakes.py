@@ -26,6 +26,7 @@ from birdcli.ports import DecodedPixels
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from birdcli.download_slot import DownloadSlot
     from birdcli.items import RgbBatch, ScoreBatch
 
 LABELS = LabelSet(
@@ -65,7 +66,12 @@ class FakeFetcher:
         self.asked: list[tuple[str, bool]] = []
 
     async def fetch(
-        self, ref: ImageRef, timings: Timings, *, known: Validators | None = None
+        self,
+        ref: ImageRef,
+        timings: Timings,
+        *,
+        known: Validators | None = None,
+        slot: DownloadSlot | None = None,
     ) -> FetchedImage:
         self.asked.append((ref.source, known is not None))
         if "404" in ref.source:

@@ -106,8 +106,14 @@ class ImageServer:
         abandoned: Set by the first client that left before the end.
     """
 
-    def __init__(self, routes: Mapping[str, Route] | None = None) -> None:
-        """Serves nothing before the `async with`."""
+    def __init__(
+        self,
+        routes: Mapping[str, Route] | None = None,
+        *,
+        addresses: Sequence[str] = ("127.0.0.1",),
+    ) -> None:
+        """Serves nothing before the `async with`; several addresses share one port."""
+        self.addresses = addresses
         self.routes: dict[str, Route] = dict(routes or {})
         self.requests: list[Seen] = []
         self.peak = 0
@@ -131,9 +137,9 @@ class ImageServer:
         server = web.Server(self._handle, access_log=None, handler_cancellation=True)
         self._runner = web.ServerRunner(server, shutdown_timeout=0.1)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0, backlog=512)
-        await site.start()
-        self.port = self._runner.addresses[0][1]
+        for address in self.addresses:
+            await web.TCPSite(self._runner, address, self.port, backlog=512).start()
+            self.port = self._runner.addresses[0][1]
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -362,18 +362,6 @@ async def test_the_deadline_ends_the_first_attempt_too() -> None:
     assert (error.code, error.attempts, error.details) == (ErrorCode.FETCH_DEADLINE, 1, ())
 
 
-async def test_waiting_for_a_slot_is_queueing_and_no_part_of_the_deadline() -> None:
-    settings = replace(QUICK, per_host=1, timeout_s=1.0, deadline_s=1.0)
-    routes = {"/a.jpg": Reply(body=PICTURE, delay_s=0.15)}
-    async with ImageServer(routes) as server, fetching(settings) as fetcher:
-        images = await asyncio.gather(
-            *(fetcher.fetch(ref(server.url("/a.jpg")), started()) for _ in range(8))
-        )
-    stages = images[-1].timings.stages_ms()
-    assert stages[Stage.QUEUE] > 1000
-    assert stages[Stage.FETCH] < 1000
-
-
 async def test_a_cancelled_download_leaves_its_slot() -> None:
     settings = replace(QUICK, per_host=1)
     routes = {"/slow": Reply(hang=True), "/a.jpg": Reply(body=PICTURE)}

@@ -12,6 +12,7 @@ import pytest
 
 from birdcli.errors import ErrorCode, FetchError
 from birdcli.fetch import HttpFetcher, Surroundings
+from birdcli.hosts import Hosts
 from birdcli.http_get import Body, Unchanged
 from birdcli.items import ImageRef, SourceKind, Stage, Timings, Validators
 from birdcli.retry import AskedToWaitError
@@ -20,6 +21,7 @@ from birdcli.settings import FetchSettings
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from birdcli.download_slot import DownloadSlot
     from birdcli.web_url import WebUrl
 
 DATA = b"the bytes of a picture"
@@ -37,7 +39,9 @@ class ScriptedClient:
         self.script = list(script)
         self.asked: list[tuple[str, Validators | None]] = []
 
-    async def get(self, target: WebUrl, known: Validators | None) -> Body | Unchanged:
+    async def get(
+        self, target: WebUrl, known: Validators | None, slot: DownloadSlot | None = None
+    ) -> Body | Unchanged:
         self.asked.append((str(target.url), known))
         answer = self.script.pop(0)
         if isinstance(answer, FetchError):
@@ -89,6 +93,7 @@ def fetcher_over(
         FetchSettings(retries=2),
         client,
         executor=executor,
+        hosts=Hosts(per_host=8, clock=lambda: 0.0),
         surroundings=Surroundings(sleep=pauses or Pauses(), clock=Ticks(), rng=random.Random(1)),
     )
 
@@ -164,6 +169,7 @@ async def test_the_deadline_covers_pauses(executor: ThreadPoolExecutor) -> None:
         FetchSettings(deadline_s=0.01),
         ScriptedClient(DEAD),
         executor=executor,
+        hosts=Hosts(per_host=8, clock=lambda: 0.0),
         surroundings=Surroundings(sleep=oversleep, rng=NoJitter()),
     )
     with pytest.raises(FetchError) as caught:

@@ -45,6 +45,7 @@ from tests.fakes import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from birdcli.download_slot import DownloadSlot
     from birdcli.items import RgbBatch, ScoreBatch
     from birdcli.ports import Classifier, FileReader
 
@@ -308,11 +309,16 @@ def test_unchanged_bytes_with_an_answer_are_not_fetched_again() -> None:
 def test_unchanged_bytes_that_cannot_be_fetched_again_fail_as_downloads_do() -> None:
     class Gone(FakeFetcher):
         async def fetch(
-            self, ref: ImageRef, timings: Timings, *, known: Validators | None = None
+            self,
+            ref: ImageRef,
+            timings: Timings,
+            *,
+            known: Validators | None = None,
+            slot: DownloadSlot | None = None,
         ) -> FetchedImage:
             if known is None:
                 raise FetchError(ErrorCode.FETCH_HTTP_STATUS, "HTTP 410 Gone", status=410)
-            return await super().fetch(ref, timings, known=known)
+            return await super().fetch(ref, timings, known=known, slot=slot)
 
     bench = Bench(answers=True)
     bench.answers = Forgetful()
@@ -360,14 +366,19 @@ def test_the_list_is_read_no_further_than_the_window() -> None:
         """Keeps the first input until the window is full and the loop has nothing else to do."""
 
         async def fetch(
-            self, ref: ImageRef, timings: Timings, *, known: Validators | None = None
+            self,
+            ref: ImageRef,
+            timings: Timings,
+            *,
+            known: Validators | None = None,
+            slot: DownloadSlot | None = None,
         ) -> FetchedImage:
             in_flight.append(ref.index)
             if ref.index == 0:
                 for _ in range(1000):
                     await asyncio.sleep(0)
                 assert max(in_flight) < WINDOW
-            return await super().fetch(ref, timings, known=known)
+            return await super().fetch(ref, timings, known=known, slot=slot)
 
     def inputs() -> Iterator[ImageRef]:
         nonlocal read
@@ -418,11 +429,16 @@ async def test_giving_up_abandons_downloads_and_writes_what_finished() -> None:
 
     class Hanging(FakeFetcher):
         async def fetch(
-            self, ref: ImageRef, timings: Timings, *, known: Validators | None = None
+            self,
+            ref: ImageRef,
+            timings: Timings,
+            *,
+            known: Validators | None = None,
+            slot: DownloadSlot | None = None,
         ) -> FetchedImage:
             if ref.index == 0:
                 await never.wait()
-            return await super().fetch(ref, timings, known=known)
+            return await super().fetch(ref, timings, known=known, slot=slot)
 
     bench.fetcher = Hanging(bench.clock)
     pipeline = bench.pipeline()
