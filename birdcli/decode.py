@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import codecs
 import importlib
 import io
 import struct
+import threading
 import time
 import warnings
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
-from PIL import Image
+from PIL import Image, ImageFile
 
 from birdcli.errors import DecodeError, ErrorCode
+from birdcli.image_kind import identify, unsupported
 from birdcli.ports import DecodedPixels
 from birdcli.preprocess import SIDEWAYS, find_recipe, render
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    from PIL import ImageFile
 
     from birdcli.settings import DecodeSettings
 
@@ -28,10 +28,13 @@ _EXIF_ORIENTATION = 0x0112
 _TIFF_NEW_SUBFILE_TYPE = 0x00FE
 _TIFF_SUB_IFDS = 0x014A
 _TIFF_DNG_VERSION = 0xC612
-_HEAD_BYTES = 512  # enough to tell text and markup from pictures
 _SMALLEST_FILE_BYTES = 40  # a damaged file below this lacks most of its header
 _MAX_BOXES = 64  # a hostile file could hold millions
 _MAX_REASON_CHARS = 160
+_START_OF_SCAN = b"\xff\xda"
+_MAX_SCANS = 100  # encoders write about ten
+
+_TRUNCATION = threading.Lock()
 
 # Who opens which format. Nothing else is ever tried: for EPS, say, Pillow would start Ghostscript.
 _OPENERS = {
@@ -45,44 +48,6 @@ _OPENERS = {
     "TIFF": ("PIL.TiffImagePlugin", "TiffImageFile"),
     "WEBP": ("PIL.WebPImagePlugin", "WebPImageFile"),
 }
-
-_SIGNATURES = (
-    (b"\xff\xd8\xff", "JPEG"),
-    (b"\x89PNG\r\n\x1a\n", "PNG"),
-    (b"GIF87a", "GIF"),
-    (b"GIF89a", "GIF"),
-    (b"BM", "BMP"),
-    (b"II*\0", "TIFF"),
-    (b"MM\0*", "TIFF"),
-    (b"II+\0", "TIFF"),
-    (b"MM\0+", "TIFF"),
-    (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG2000"),
-    (b"\xff\x4f\xff\x51", "JPEG2000"),
-)
-
-_UNSUPPORTED_SIGNATURES = (
-    (b"%PDF-", "a PDF document"),
-    (b"%!PS", "a PostScript file"),
-    (b"\xc5\xd0\xd3\xc6", "an EPS file"),
-    (b"8BPS", "a Photoshop file"),
-    (b"\0\0\x01\0", "a Windows icon"),
-    (b"\xff\x0a", "a JPEG XL picture"),
-    (b"\0\0\0\x0cJXL \r\n\x87\n", "a JPEG XL picture"),
-    (b"FUJIFILMCCD-RAW", "a camera's raw file"),
-    (b"IIR", "a camera's raw file"),
-    (b"MMOR", "a camera's raw file"),
-    (b"IIU\0", "a camera's raw file"),
-)
-
-_OTHER_SIGNATURES = (
-    (b"PK\x03\x04", "a ZIP archive"),
-    (b"\x1f\x8b", "gzip data"),
-    (b"\x1a\x45\xdf\xa3", "a video"),
-    (b"RIFF", "a sound or a video"),
-)
-
-_AVIF_BRANDS = frozenset({b"avif", b"avis"})
-_HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
 
 # Pillow has no exception for "valid, but not by me"; it says so in words, which tests pin.
 _UNSUPPORTED_WORDS = ("unsupported", "unknown pixel mode", "cannot handle", "not installed")
@@ -116,6 +81,9 @@ class PillowDecoder:
         """
         return decode_image(data, self._settings, self._clock)
 
+    def close(self) -> None:
+        """Does nothing: there is nothing to end."""
+
 
 def ignore_library_warnings() -> None:
     """Silences Pillow's warnings in this process; call it once wherever pictures are decoded.
@@ -127,7 +95,10 @@ def ignore_library_warnings() -> None:
 
 
 def decode_image(
-    data: bytes, settings: DecodeSettings, clock: Callable[[], float] = time.perf_counter
+    data: bytes,
+    settings: DecodeSettings,
+    clock: Callable[[], float] = time.perf_counter,
+    admit: Callable[[int], None] = lambda pixels: None,
 ) -> DecodedPixels:
     """Decodes one encoded file to the model's input size.
 
@@ -138,6 +109,7 @@ def decode_image(
         data: The whole encoded file.
         settings: Size, recipe and limits.
         clock: Seconds.
+        admit: Told how many pixels will be allocated, before they are; may wait.
 
     Returns:
         uint8 [settings.height, settings.width, 3] pixels, with facts about the full-size picture.
@@ -145,20 +117,38 @@ def decode_image(
     Raises:
         DecodeError: ``decode.not_an_image``, ``unsupported`` (a picture, but none for us),
             ``truncated``, ``corrupt``, ``too_large`` (known from the header, before pixels are
-            allocated) or ``bad_dimensions``.
+            allocated, or more scans than a camera would write) or ``bad_dimensions``.
         ModelError: ``model.manifest_invalid`` if the recipe is unknown.
     """
     started_s = clock()
+    try:
+        return _decode(data, settings, clock, admit, started_s)
+    except DecodeError as err:
+        if err.code is not ErrorCode.DECODE_TRUNCATED or not settings.allow_truncated:
+            raise
+    with _tolerating_truncation():
+        return replace(_decode(data, settings, clock, admit, started_s), truncated=True)
+
+
+def _decode(
+    data: bytes,
+    settings: DecodeSettings,
+    clock: Callable[[], float],
+    admit: Callable[[int], None],
+    started_s: float,
+) -> DecodedPixels:
     recipe = find_recipe(settings.preprocessing)
     kind = identify(data)
     if kind == "WEBP":  # whose decoder allocates the canvas as soon as it is opened
         _verify_size(_webp_canvas(data), settings.max_pixels)
+    if kind == "JPEG":
+        _verify_scans(data)
     opener = _load_opener(kind)
     with _library_faults(kind, data):
         picture = opener(io.BytesIO(data), "")
         is_raw_preview = _is_raw_preview(picture)
     if is_raw_preview:
-        raise _unsupported("a camera's raw file")
+        raise unsupported("a camera's raw file")
     width, height = picture.size
     _verify_size((width, height), settings.max_pixels)
     box = (0.0, 0.0, float(width), float(height))
@@ -168,6 +158,9 @@ def decode_image(
             side = max(settings.width, settings.height)
             drafted = picture.draft(None, (side, side))
             box = drafted[1] if drafted else box
+        # A progressive file keeps the coefficients of all of its pixels at any scale.
+        whole = "progressive" in picture.info
+        admit(width * height if whole else picture.size[0] * picture.size[1])
         # In one piece: Pillow takes the interpreter lock again after each piece, 64 KB by default.
         picture.decodermaxblock = len(data)
         picture.load()
@@ -191,69 +184,30 @@ def decode_image(
     )
 
 
-def identify(data: bytes) -> str:
-    """Returns which of the formats we open these bytes claim to be, by their first bytes alone.
+@contextmanager
+def _tolerating_truncation() -> Iterator[None]:
+    """Lets Pillow fill up what is missing; its switch is one for the whole process."""
+    with _TRUNCATION:
+        ImageFile.LOAD_TRUNCATED_IMAGES = True
+        try:
+            yield
+        finally:
+            ImageFile.LOAD_TRUNCATED_IMAGES = False
 
-    Raises:
-        DecodeError: ``decode.not_an_image`` or ``decode.unsupported``, saying what it looks like.
+
+def _verify_scans(data: bytes) -> None:
+    """Refuses a JPEG that goes over its picture again and again.
+
+    Of 60 KB with 2,000 scans each of 6 megapixels takes 13 seconds, within every other limit.
+    Within the data of a scan the two bytes cannot occur.
     """
-    for signature, name in _SIGNATURES:
-        if data.startswith(signature) and data[8:11] != b"CR\x02":
-            return name
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return "WEBP"
-    if data[4:8] == b"ftyp":
-        return _identify_iso_media(data)
-    for signature, what in _UNSUPPORTED_SIGNATURES:
-        if data.startswith(signature):
-            raise _unsupported(what)
-    if data[8:11] == b"CR\x02":
-        raise _unsupported("a camera's raw file")
-    what = _describe_other(data)
-    if what == "an SVG drawing":
-        raise _unsupported(what)
-    raise DecodeError(ErrorCode.DECODE_NOT_AN_IMAGE, f"this is {what}", looks_like=what)
-
-
-def _identify_iso_media(data: bytes) -> str:
-    length = min(int.from_bytes(data[:4], "big"), _HEAD_BYTES)
-    brands = {data[8:12], *(data[at : at + 4] for at in range(16, length, 4))}
-    if brands & _AVIF_BRANDS:  # first: AVIF files name HEIF's general brands as well
-        return "AVIF"
-    if brands & _HEIF_BRANDS:
-        return "HEIF"
-    if b"crx " in brands:
-        raise _unsupported("a camera's raw file")
-    raise DecodeError(ErrorCode.DECODE_NOT_AN_IMAGE, "this is a video", looks_like="a video")
-
-
-def _describe_other(data: bytes) -> str:
-    if not data:
-        return "an empty file"
-    for signature, what in _OTHER_SIGNATURES:
-        if data.startswith(signature):
-            return what
-    head = data[:_HEAD_BYTES].removeprefix(codecs.BOM_UTF8)
-    try:
-        text = codecs.utf_8_decode(head, "strict", False)[0].lstrip().lower()
-    except UnicodeDecodeError:
-        return "no picture format that birdcli knows"
-    if not all(char.isprintable() or char.isspace() for char in text):
-        return "no picture format that birdcli knows"
-    if "<svg" in text:
-        return "an SVG drawing"
-    if text.startswith(("<!doctype html", "<html", "<head", "<body")) or "<html" in text:
-        return "an HTML page"
-    return "an XML document" if text.startswith("<?xml") else "text"
-
-
-def _unsupported(what: str) -> DecodeError:
-    return DecodeError(
-        ErrorCode.DECODE_UNSUPPORTED,
-        f"this is {what}, which birdcli does not read",
-        hint="Convert it to JPEG or PNG.",
-        looks_like=what,
-    )
+    scans = data.count(_START_OF_SCAN)
+    if scans > _MAX_SCANS:
+        raise DecodeError(
+            ErrorCode.DECODE_TOO_LARGE,
+            f"the JPEG file has {scans:,} scans, above the limit of {_MAX_SCANS}",
+            scans=scans,
+        )
 
 
 def _load_opener(kind: str) -> Callable[[io.BytesIO, str], ImageFile.ImageFile]:

@@ -156,7 +156,8 @@ class Streams:
         batch_size: int,
     ) -> Classified:
         backend = self._classifier.backend
-        if self._answers is not None:
+        # Of a file that was cut off, the answer is only for those who allow it.
+        if self._answers is not None and not image.image.truncated:
             answer = CachedAnswer(image=image.image, predictions=predictions, backend=backend)
             self._answers.put(image.image.sha256, answer)
         return Classified(

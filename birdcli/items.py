@@ -191,6 +191,7 @@ class ImageInfo:
         width: Pixels, after EXIF orientation.
         height: Pixels, after EXIF orientation.
         format: Pillow's name of the format, such as `JPEG`.
+        truncated: Whether the file ended early and what was missing is grey.
     """
 
     sha256: str
@@ -198,6 +199,7 @@ class ImageInfo:
     width: int
     height: int
     format: str
+    truncated: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)  # == on arrays is ambiguous

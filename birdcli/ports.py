@@ -55,6 +55,7 @@ class DecodedPixels:
         format: Pillow's name of the format.
         started_s: When decoding began, seconds of `time.perf_counter`.
         ended_s: When it was done.
+        truncated: Whether the file ended early and what was missing is grey.
     """
 
     pixels: RgbImage
@@ -63,6 +64,7 @@ class DecodedPixels:
     format: str
     started_s: float
     ended_s: float
+    truncated: bool = False
 
 
 class FileReader(Protocol):
@@ -90,6 +92,10 @@ class Decoder(Protocol):
         Raises:
             DecodeError: The bytes are no picture that can be used.
         """
+        ...
+
+    def close(self) -> None:
+        """Ends what decodes, without waiting for pictures under way; again does nothing."""
         ...
 
 

@@ -107,6 +107,7 @@ class Preparer:
                 width=result.width,
                 height=result.height,
                 format=result.format,
+                truncated=result.truncated,
             ),
             pixels=result.pixels,
             timings=timings.mark(Stage.DECODE, result.ended_s),

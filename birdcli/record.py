@@ -142,13 +142,16 @@ def prediction_fields(rank: int, prediction: Prediction) -> JsonValue:
 
 
 def _image(image: ImageInfo) -> JsonValue:
-    return {
+    fields: dict[str, JsonValue] = {
         "sha256": image.sha256,
         "bytes": image.bytes,
         "width": image.width,
         "height": image.height,
         "format": image.format,
     }
+    if image.truncated:
+        fields["truncated"] = True
+    return fields
 
 
 def error_fields(error: ErrorInfo) -> JsonValue:

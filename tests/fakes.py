@@ -131,6 +131,9 @@ class FakeDecoder:
             ended_s=self.clock(),
         )
 
+    def close(self) -> None:
+        """Nothing to end."""
+
 
 class FakeClassifier:
     """Likes class (first pixel modulo 4); a first pixel of `!` fails, of `?` gives NaN."""

@@ -183,6 +183,14 @@ def classify(
     max_pixels: Annotated[
         str, option(metavar="SIZE", help="Largest picture.", rich_help_panel=_DOWNLOAD)
     ] = "200MP",
+    allow_truncated: Annotated[
+        bool,
+        option(
+            "--allow-truncated",
+            help="Classify files that end early, and say so.",
+            rich_help_panel=_DOWNLOAD,
+        ),
+    ] = False,
     max_memory: Annotated[
         str,
         option(
@@ -308,6 +316,7 @@ def classify(
             allow_private_redirects=allow_private_redirects,
         ),
         max_pixels=parse_pixels(max_pixels, "--max-pixels"),
+        allow_truncated=allow_truncated,
         cache_folder=cache_dir if cache else None,
         use_cache=cache,
         cache_bytes=parse_bytes(cache_size, "--cache-size"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import logging
 import os
 import sys
@@ -19,6 +18,7 @@ from birdcli.cli.installing import print_line
 from birdcli.cli.output import OutputOptions, RunOutput, continue_command, tell_earlier
 from birdcli.cli.stopping import Stopper
 from birdcli.cli.waiting import tell_what_hangs
+from birdcli.cli.wiring import LazyFetcher, open_decoder, open_inputs
 from birdcli.errors import ErrorCode, UsageError
 from birdcli.host import usable_cpus
 from birdcli.models.engines import EngineName
@@ -27,23 +27,23 @@ from birdcli.settings import BatchSettings, DecodeSettings, PipelineSettings
 from birdcli.streams import protected_streams
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from birdcli.cache import Cache
-    from birdcli.download_slot import DownloadSlot
     from birdcli.hosts import Hosts
-    from birdcli.items import Failed, FetchedImage, ImageRef, Outcome, Timings, Unread, Validators
+    from birdcli.items import Outcome, Unread
     from birdcli.labels import LabelSet
     from birdcli.metrics import RunMetrics
     from birdcli.model_version import ModelVersion
-    from birdcli.ports import Classifier, Fetcher
+    from birdcli.ports import Classifier
     from birdcli.progress import LiveProgress
     from birdcli.registry import Registry
     from birdcli.settings import FailureAllowance, FetchSettings, ListSettings
     from birdcli.streams import Streams
 
 _DECODED_BYTES = 64_000_000
+_BYTES_PER_PIXEL = 10  # of a picture being decoded, with the copies that takes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +61,7 @@ class RunOptions:
     threads: int | None
     fetch: FetchSettings
     max_pixels: int
+    allow_truncated: bool
     cache_folder: Path | None
     use_cache: bool
     cache_bytes: int
@@ -98,36 +99,6 @@ def _configure_logging(level: str, people: IO[str]) -> None:
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger("birdcli").setLevel(level.upper())
-
-
-def _open_stdin() -> io.BufferedReader:
-    """Opens standard input anew: `sys.stdin` would be closed under the feet of its reader."""
-    try:
-        os.set_blocking(0, True)  # an empty read of a non-blocking pipe would look like its end
-        return open(0, "rb", closefd=False)
-    except OSError as err:
-        raise UsageError(
-            ErrorCode.USAGE_INPUT_UNREADABLE, f"standard input cannot be read: {err.strerror}"
-        ) from err
-
-
-class _LazyFetcher:
-    """Opened with the first URL: a run over files never imports an HTTP library."""
-
-    def __init__(self, open_http: Callable[[], asyncio.Future[Fetcher]]) -> None:
-        self._open_http = open_http
-
-    async def fetch(
-        self,
-        ref: ImageRef,
-        timings: Timings,
-        *,
-        known: Validators | None = None,
-        slot: DownloadSlot | None = None,
-    ) -> FetchedImage:
-        """Returns the bytes of one URL; see `Fetcher`."""
-        fetcher = await self._open_http()
-        return await fetcher.fetch(ref, timings, known=known, slot=slot)
 
 
 class _Sink:
@@ -200,7 +171,10 @@ class _Run:
         with ExitStack() as stack:
             output = RunOutput(
                 self._options.output,
-                self._engine.answer_settings(top_k=self._options.top_k),
+                {
+                    **self._engine.answer_settings(top_k=self._options.top_k),
+                    "allow_truncated": self._options.allow_truncated,
+                },
                 self._streams,
                 table=table,
             )
@@ -300,7 +274,6 @@ class _Run:
     async def _process(
         self, output: RunOutput, progress: LiveProgress, cache: Cache | None
     ) -> bool:
-        from birdcli.decode import PillowDecoder
         from birdcli.hosts import Hosts
         from birdcli.inference import Engine
         from birdcli.local import LocalReader
@@ -323,18 +296,15 @@ class _Run:
             clock=asyncio.get_running_loop().time,
         )
         async with AsyncExitStack() as stack:
+            decoder = open_decoder(
+                self._decode_settings(), options.inputs, options.lists, workers=self._threads
+            )
+            stack.callback(decoder.close)
             pipeline = Pipeline(
-                fetcher=_LazyFetcher(self._http_opener(stack, hosts)),
+                fetcher=LazyFetcher(stack, options.fetch, hosts),
                 hosts=hosts,
                 reader=LocalReader(max_bytes=options.fetch.max_bytes),
-                decoder=PillowDecoder(
-                    DecodeSettings(
-                        height=self._version.input.height,
-                        width=self._version.input.width,
-                        preprocessing=self._version.input.preprocessing,
-                        max_pixels=options.max_pixels,
-                    )
-                ),
+                decoder=decoder,
                 engine=engine,
                 labels=self._labels,
                 model=self._version.id,
@@ -367,7 +337,8 @@ class _Run:
                 )
             )
             try:
-                return await pipeline.run(output.unfinished(self._inputs()), stop=stop)
+                inputs = open_inputs(options.inputs, options.lists, options.list_settings)
+                return await pipeline.run(output.unfinished(inputs), stop=stop)
             except asyncio.CancelledError:
                 if not self._stopper.stopped:
                     raise
@@ -375,33 +346,13 @@ class _Run:
             finally:
                 telling.cancel()
 
-    def _inputs(self) -> Iterator[ImageRef | Failed]:
-        from birdcli.sources import STDIN, iter_inputs
-
-        wanted = STDIN in self._options.inputs or STDIN in self._options.lists
-        return iter_inputs(
-            self._options.inputs,
-            self._options.lists,
-            self._options.list_settings,
-            stdin=_open_stdin() if wanted else io.BytesIO(),
-            clock=time.perf_counter,
+    def _decode_settings(self) -> DecodeSettings:
+        options = self._options
+        return DecodeSettings(
+            height=self._version.input.height,
+            width=self._version.input.width,
+            preprocessing=self._version.input.preprocessing,
+            max_pixels=options.max_pixels,
+            allow_truncated=options.allow_truncated,
+            pixels_at_once=max(options.max_memory // _BYTES_PER_PIXEL, 1),
         )
-
-    def _http_opener(
-        self, stack: AsyncExitStack, hosts: Hosts[Unread]
-    ) -> Callable[[], asyncio.Future[Fetcher]]:
-        opened: list[asyncio.Future[Fetcher]] = []
-
-        async def open_once() -> Fetcher:
-            from birdcli.fetch import open_http_fetcher
-
-            return await stack.enter_async_context(
-                open_http_fetcher(self._options.fetch, hosts=hosts)
-            )
-
-        def opener() -> asyncio.Future[Fetcher]:
-            if not opened:
-                opened.append(asyncio.ensure_future(open_once()))
-            return opened[0]
-
-        return opener

@@ -16,8 +16,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFile, JpegImagePlugin, PngImagePlugin
 
-from birdcli.decode import PillowDecoder, decode_image, identify, ignore_library_warnings
+from birdcli.decode import PillowDecoder, decode_image, ignore_library_warnings
 from birdcli.errors import DecodeError, ErrorCode, ModelError
+from birdcli.image_kind import identify
 from birdcli.settings import DecodeSettings
 
 SMALL = DecodeSettings(height=20, width=32)

@@ -57,7 +57,7 @@ OWNERS = {
         "tuning.py",
     ),
     "numpy": (
-        *("classifier.py", "decode.py", "inference.py", "preprocess.py"),
+        *("classifier.py", "decode.py", "inference.py", "isolated_decode.py", "preprocess.py"),
         *("models/*", "backends/*", "bench/*"),
     ),
     "openvino": ("backends/openvino.py",),

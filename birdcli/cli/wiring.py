@@ -1,0 +1,117 @@
+"""The parts of a run that are opened only if it needs them."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import logging
+import os
+import time
+from typing import TYPE_CHECKING
+
+from birdcli.errors import ErrorCode, UsageError
+from birdcli.sources import STDIN, iter_inputs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from contextlib import AsyncExitStack
+
+    from birdcli.download_slot import DownloadSlot
+    from birdcli.hosts import Hosts
+    from birdcli.items import Failed, FetchedImage, ImageRef, Timings, Unread, Validators
+    from birdcli.ports import Decoder, Fetcher
+    from birdcli.settings import DecodeSettings, FetchSettings, ListSettings
+
+_LOG = logging.getLogger(__name__)
+
+
+class LazyFetcher:
+    """Opened with the first URL: a run over files never imports an HTTP library."""
+
+    def __init__(
+        self, stack: AsyncExitStack, settings: FetchSettings, hosts: Hosts[Unread]
+    ) -> None:
+        """Opens nothing yet; `stack` will close what is opened."""
+        self._stack = stack
+        self._settings = settings
+        self._hosts = hosts
+        self._opened: asyncio.Future[Fetcher] | None = None
+
+    async def fetch(
+        self,
+        ref: ImageRef,
+        timings: Timings,
+        *,
+        known: Validators | None = None,
+        slot: DownloadSlot | None = None,
+    ) -> FetchedImage:
+        """Returns the bytes of one URL; see `Fetcher`."""
+        if self._opened is None:
+            self._opened = asyncio.ensure_future(self._open())
+        fetcher = await self._opened
+        return await fetcher.fetch(ref, timings, known=known, slot=slot)
+
+    async def _open(self) -> Fetcher:
+        from birdcli.fetch import open_http_fetcher
+
+        return await self._stack.enter_async_context(
+            open_http_fetcher(self._settings, hosts=self._hosts)
+        )
+
+
+def open_decoder(
+    settings: DecodeSettings, inputs: Sequence[str], lists: Sequence[str], *, workers: int
+) -> Decoder:
+    """Returns processes to decode in; for one picture alone, none are worth starting.
+
+    Args:
+        settings: Size, recipe and limits of every picture.
+        inputs: The arguments.
+        lists: Paths of lists.
+        workers: How many processes.
+    """
+    alone = len(inputs) == 1 and not lists and inputs[0] != STDIN
+    if os.name != "posix" or (alone and not os.path.isdir(inputs[0])):  # noqa: PTH112 - takes any text
+        return _open_here(settings)
+    from birdcli.isolated_decode import DecodePool
+
+    try:
+        return DecodePool(settings, workers=workers)
+    except OSError as err:  # no more processes or descriptors: safety is not worth a run
+        _LOG.warning("pictures are decoded in this process: no other can be started (%s)", err)
+        return _open_here(settings)
+
+
+def _open_here(settings: DecodeSettings) -> Decoder:
+    from birdcli.decode import PillowDecoder
+
+    return PillowDecoder(settings)
+
+
+def open_inputs(
+    inputs: Sequence[str], lists: Sequence[str], settings: ListSettings
+) -> Iterator[ImageRef | Failed]:
+    """Yields the inputs of a run; see `iter_inputs`.
+
+    Raises:
+        UsageError: ``usage.input_unreadable``.
+    """
+    wanted = STDIN in inputs or STDIN in lists
+    return iter_inputs(
+        inputs,
+        lists,
+        settings,
+        stdin=_open_stdin() if wanted else io.BytesIO(),
+        clock=time.perf_counter,
+    )
+
+
+def _open_stdin() -> io.BufferedReader:
+    """Opens standard input anew: `sys.stdin` would be closed under the feet of its reader."""
+    try:
+        os.set_blocking(0, True)  # an empty read of a non-blocking pipe would look like its end
+        return open(0, "rb", closefd=False)
+    except OSError as err:
+        raise UsageError(
+            ErrorCode.USAGE_INPUT_UNREADABLE, f"standard input cannot be read: {err.strerror}"
+        ) from err

@@ -1,0 +1,265 @@
+"""Pictures decoded in processes of their own: real ones, that hang, die and eat memory."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from birdcli.decode import PillowDecoder
+from birdcli.errors import DecodeError, ErrorCode
+from birdcli.isolated_decode import DecodePool, PixelBudget
+from birdcli.settings import DecodeSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SETTINGS = DecodeSettings(height=64, width=64, timeout_s=10.0)
+
+
+def encoded(kind: str = "JPEG", size: tuple[int, int] = (300, 200), seed: int = 1) -> bytes:
+    noise = np.random.RandomState(seed).randint(0, 256, (size[1] // 10, size[0] // 10, 3))
+    picture = Image.fromarray(noise.astype(np.uint8)).resize(size)
+    file = io.BytesIO()
+    picture.save(file, kind)
+    return file.getvalue()
+
+
+@pytest.fixture
+def pool() -> Iterator[DecodePool]:
+    pool = DecodePool(SETTINGS, workers=2)
+    yield pool
+    pool.close()
+
+
+def children() -> list[int]:
+    """Processes of this one that decode."""
+    found = subprocess.run(
+        ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(os.getpid())],
+        capture_output=True, text=True, check=False,
+    ).stdout  # fmt: skip
+    return [int(line.split()[0]) for line in found.splitlines() if "decode_worker" in line]
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "TIFF"])
+def test_pixels_are_those_of_decoding_here(pool: DecodePool, kind: str) -> None:
+    data = encoded(kind)
+    here, there = PillowDecoder(SETTINGS).decode(data), pool.decode(data)
+    np.testing.assert_array_equal(there.pixels, here.pixels)
+    assert (there.width, there.height, there.format) == (here.width, here.height, here.format)
+    assert there.started_s <= there.ended_s
+    assert not there.pixels.flags.writeable
+
+
+def test_many_at_once_are_not_mixed_up(pool: DecodePool) -> None:
+    files = [encoded("PNG", (100 + 10 * seed, 80), seed) for seed in range(40)]
+    with ThreadPoolExecutor(6) as threads:
+        results = list(threads.map(pool.decode, files))
+    for data, result in zip(files, results, strict=True):
+        np.testing.assert_array_equal(result.pixels, PillowDecoder(SETTINGS).decode(data).pixels)
+
+
+def test_a_file_larger_than_the_shared_memory_fits(pool: DecodePool) -> None:
+    noise = np.random.RandomState(2).randint(0, 256, (1000, 1000, 3)).astype(np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(noise).save(file, "PNG")
+    assert len(file.getvalue()) > 2_000_000
+    assert pool.decode(file.getvalue()).width == 1000
+    assert pool.decode(encoded()).width == 300
+
+
+def test_errors_are_those_of_decoding_here(pool: DecodePool) -> None:
+    for data in (b"<html>", encoded()[:400], encoded("PNG")[:60]):
+        with pytest.raises(DecodeError) as here:
+            PillowDecoder(SETTINGS).decode(data)
+        with pytest.raises(DecodeError) as there:
+            pool.decode(data)
+        assert (there.value.code, there.value.message, there.value.details) == (
+            *(here.value.code, here.value.message, here.value.details),
+        )
+
+
+def test_a_killed_worker_costs_nothing(pool: DecodePool) -> None:
+    before = set(children())
+    assert len(before) == 2
+    for pid in before:
+        os.kill(pid, signal.SIGKILL)
+    assert pool.decode(encoded()).width == 300
+    assert pool.decode(encoded()).width == 300
+    assert set(children()).isdisjoint(before)
+
+
+def test_a_picture_that_kills_its_worker_is_tried_twice_and_costs_itself(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    _worker_patch(monkeypatch, tmp_path, "os.kill(os.getpid(), 11)")
+    pool = DecodePool(SETTINGS, workers=1)
+    try:
+        with pytest.raises(DecodeError, match="killed by signal 11") as caught:
+            pool.decode(b"POISON")
+        assert caught.value.code is ErrorCode.DECODE_WORKER_CRASHED
+        assert (tmp_path / "tries").read_text() == "xx"
+        assert pool.decode(encoded()).width == 300
+    finally:
+        pool.close()
+
+
+def test_a_picture_that_takes_too_long_is_given_up(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    _worker_patch(monkeypatch, tmp_path, "time.sleep(60)")
+    pool = DecodePool(replace(SETTINGS, timeout_s=0.5), workers=1)
+    try:
+        pool.decode(encoded())  # it has begun, so that no more time is allowed for its start
+        started_s = time.monotonic()
+        with pytest.raises(DecodeError) as caught:
+            pool.decode(b"POISON")
+        assert caught.value.code is ErrorCode.DECODE_TIMEOUT
+        assert time.monotonic() - started_s < 5.0
+        assert (tmp_path / "tries").read_text() == "x"
+        assert pool.decode(encoded()).width == 300
+    finally:
+        pool.close()
+
+
+def test_what_libraries_print_blocks_nobody(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    noise = "[os.write(fd, b'noise' * 100) for fd in (1, 2) for _ in range(500)]"
+    _worker_patch(monkeypatch, tmp_path, noise)
+    pool = DecodePool(SETTINGS, workers=1)
+    try:
+        with pytest.raises(DecodeError) as caught:
+            pool.decode(b"POISON")
+        assert caught.value.code is ErrorCode.DECODE_NOT_AN_IMAGE
+    finally:
+        pool.close()
+    capfd.readouterr()
+
+
+def test_closing_leaves_no_process_even_in_the_middle_of_a_picture(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    _worker_patch(monkeypatch, tmp_path, "time.sleep(60)")
+    pool = DecodePool(SETTINGS, workers=2)
+    stuck = threading.Thread(target=_quietly, args=(pool, b"POISON"), daemon=True)
+    stuck.start()
+    while not (tmp_path / "tries").exists():
+        time.sleep(0.01)
+    pool.close()
+    stuck.join(10.0)
+    assert not stuck.is_alive()
+    assert children() == []
+
+
+def test_workers_end_with_their_parent_however_it_dies(tmp_path: Path) -> None:
+    script = (
+        "import os, signal, sys\n"
+        "from birdcli.isolated_decode import DecodePool\n"
+        "from birdcli.settings import DecodeSettings\n"
+        "pool = DecodePool(DecodeSettings(), workers=2)\n"
+        "print(*(worker._process.pid for worker in pool._workers), flush=True)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    parent = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )  # fmt: skip
+    assert parent.returncode == -signal.SIGKILL, parent.stderr
+    pids = [int(word) for word in parent.stdout.split()]
+    assert len(pids) == 2
+    ends_s = time.monotonic() + 10.0
+    while any(_is_running(pid) for pid in pids):
+        assert time.monotonic() < ends_s
+        time.sleep(0.05)
+
+
+def test_a_picture_beyond_the_memory_of_its_process_is_too_large(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    hungry = "kept = [bytearray(50_000_000) for _ in range(1000)]"
+    _worker_patch(monkeypatch, tmp_path, hungry)
+    pool = DecodePool(replace(SETTINGS, max_pixels=1_000_000), workers=1)
+    try:
+        with pytest.raises(DecodeError) as caught:
+            pool.decode(b"POISON")
+        assert caught.value.code is ErrorCode.DECODE_TOO_LARGE
+        assert pool.decode(encoded()).width == 300
+    finally:
+        pool.close()
+
+
+def test_large_pictures_share_one_budget_of_pixels() -> None:
+    pool = DecodePool(replace(SETTINGS, pixels_at_once=6_000_000), workers=2)
+    flat = io.BytesIO()
+    Image.new("RGB", (2500, 2000), (10, 200, 30)).save(flat, "PNG")
+    try:
+        with ThreadPoolExecutor(4) as threads:
+            results = list(threads.map(pool.decode, [flat.getvalue()] * 6))
+    finally:
+        pool.close()
+    assert [result.width for result in results] == [2500] * 6
+    spans = sorted((result.started_s, result.ended_s) for result in results)
+    assert len(spans) == 6
+
+
+def test_the_budget_lets_one_pass_alone() -> None:
+    budget = PixelBudget(10)
+    budget.acquire(100)
+    second = threading.Thread(target=budget.acquire, args=(1,), daemon=True)
+    second.start()
+    second.join(0.05)
+    assert second.is_alive()
+    budget.release(100)
+    second.join(5.0)
+    assert not second.is_alive()
+
+
+def _quietly(pool: DecodePool, data: bytes) -> None:
+    with suppress(DecodeError):
+        pool.decode(data)
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+
+
+def _worker_patch(monkeypatch: pytest.MonkeyPatch, folder: Path, statement: str) -> None:
+    """Makes workers run a statement for the bytes POISON, as a broken codec would."""
+    (folder / "poisoned.py").write_text(
+        "import os, time\n"
+        "import birdcli.decode_worker as worker\n"
+        "from birdcli.errors import DecodeError, ErrorCode\n"
+        "real = worker.decode_image\n"
+        "def decode_image(data, *args, **kwargs):\n"
+        "    if data == b'POISON':\n"
+        f"        with open({str(folder / 'tries')!r}, 'a') as file: file.write('x')\n"
+        "        try:\n"
+        f"            {statement}\n"
+        "        except MemoryError as err:\n"
+        "            raise DecodeError(ErrorCode.DECODE_TOO_LARGE, 'too much') from err\n"
+        "    return real(data, *args, **kwargs)\n"
+        "worker.decode_image = decode_image\n"
+        "from birdcli.decode_worker import main\n"
+    )
+    import birdcli.isolated_decode as module
+
+    boot = module._BOOT.replace("birdcli.decode_worker import", "poisoned import")
+    monkeypatch.setattr(module, "_BOOT", boot)
+    monkeypatch.syspath_prepend(folder)
