@@ -207,7 +207,7 @@ class Pipeline:
                     found = await loop.run_in_executor(self._workers, look_up, group)
                 for item in found:
                     if isinstance(item, Unread):
-                        if item.known is None:
+                        if item.is_new:
                             self._engine.start()  # it loads beside the first download
                         await wanted.send(item)
                     else:
@@ -281,10 +281,11 @@ class Pipeline:
     async def _prepare_fetched(self, image: FetchedImage) -> DecodedImage | Outcome:
         loop = asyncio.get_running_loop()
         if image.unchanged:
-            answer = await loop.run_in_executor(self._workers, self._preparer.cached_answer, image)
-            if answer is not None:
-                return answer
-            try:  # known by its validators, yet its answer has left the cache meanwhile
+            prepare = self._preparer.prepare_unchanged
+            result = await loop.run_in_executor(self._workers, prepare, image)
+            if result is not None:
+                return result
+            try:  # known by its validators, yet answer and bytes have left the cache
                 image = await self._fetcher.fetch(image.ref, image.timings)
             except ItemError as err:
                 return self._failed(image, err)

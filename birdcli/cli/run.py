@@ -40,8 +40,9 @@ if TYPE_CHECKING:
     from birdcli.metrics import RunMetrics
     from birdcli.model_version import ModelVersion
     from birdcli.pipeline import Pipeline
-    from birdcli.ports import Classifier, Fetcher
+    from birdcli.ports import AnswerCache, Classifier, Fetcher
     from birdcli.progress import LiveProgress
+    from birdcli.recall import Recall
     from birdcli.registry import Registry
     from birdcli.settings import FailureAllowance, FetchSettings, ListSettings
     from birdcli.streams import Streams
@@ -71,7 +72,9 @@ class RunOptions:
     max_pixels: int
     cache_folder: Path | None
     use_cache: bool
-    cache_bytes: int
+    cache_size: int
+    keep_bytes: bool
+    offline: bool
     output: Path | None
     fresh: bool
     output_format: str
@@ -267,7 +270,7 @@ class _Run:
 
         cache = open_cache(
             self._options.cache_folder or default_cache_folder(),
-            size_limit=self._options.cache_bytes,
+            size_limit=self._options.cache_size,
         )
         stack.callback(cache.close)
         return cache
@@ -282,20 +285,14 @@ class _Run:
         from birdcli.inference import Engine
         from birdcli.local import LocalReader
         from birdcli.pipeline import Pipeline
-        from birdcli.recall import Recall
 
         options = self._options
-        answers = (
-            None if cache is None else cache.answers(self._engine.fingerprint(top_k=options.top_k))
-        )
+        answers, recall = self._open_recall(cache)
         batch_size = options.batch_size or self._engine.batch_size
-        recall = None
-        if cache is not None and answers is not None:
-            recall = Recall(cache.validators, answers)
         engine = Engine(self._load_engine)
         async with AsyncExitStack() as stack:
             pipeline = Pipeline(
-                fetcher=_LazyFetcher(self._http_opener(stack)),
+                fetcher=self._open_fetcher(stack),
                 reader=LocalReader(max_bytes=options.fetch.max_bytes),
                 decoder=PillowDecoder(
                     DecodeSettings(
@@ -333,6 +330,29 @@ class _Run:
                 if not self._signal:
                     raise
                 return True
+
+    def _open_recall(self, cache: Cache | None) -> tuple[AnswerCache | None, Recall | None]:
+        from birdcli.recall import Recall
+
+        if cache is None:
+            return None, None
+        top_k = min(self._options.top_k, len(self._labels))
+        answers = cache.answers(self._engine.fingerprint(), top_k=top_k)
+        return answers, Recall(
+            cache.validators,
+            answers,
+            model=self._version.id,
+            clock=time.perf_counter,
+            pictures=cache.pictures(keep=self._options.keep_bytes),
+            offline=self._options.offline,
+        )
+
+    def _open_fetcher(self, stack: AsyncExitStack) -> Fetcher:
+        if not self._options.offline:
+            return _LazyFetcher(self._http_opener(stack))
+        from birdcli.offline import OfflineFetcher
+
+        return OfflineFetcher(time.perf_counter)
 
     def _inputs(self) -> Iterator[ImageRef | Failed]:
         from birdcli.sources import STDIN, iter_inputs

@@ -20,6 +20,7 @@ import pytest
 from birdcli import cache as cache_module
 from birdcli.cache import Cache, CacheInfo, open_cache
 from birdcli.items import CachedAnswer, ImageInfo, Prediction, Validators
+from birdcli.validators import SeenUrl
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,7 +62,7 @@ def opened(folder: Path, *, size_limit: int = LIMIT) -> Iterator[Cache]:
 
 def fill(folder: Path) -> None:
     with opened(folder) as cache:
-        cache.answers("model").put(DIGEST, ANSWER)
+        cache.answers("model", top_k=1).put(DIGEST, ANSWER)
         cache.validators.put(URL, VALIDATORS)
 
 
@@ -74,11 +75,11 @@ def database(folder: Path) -> Iterator[sqlite3.Connection]:
 
 def assert_empty(cache: Cache) -> None:
     """Every operation works, and finds nothing."""
-    answers = cache.answers("model")
+    answers = cache.answers("model", top_k=1)
     answers.put(DIGEST, ANSWER)
     assert answers.get(DIGEST) is None
     cache.validators.put(URL, VALIDATORS)
-    assert cache.validators.get(URL) is None
+    assert cache.validators.get_many([URL]) == {}
     assert cache.info() == CacheInfo(cache.folder, 0, 0)
 
 
@@ -96,31 +97,32 @@ def warnings_of(caplog: pytest.LogCaptureFixture) -> list[str]:
 def test_an_answer_outlives_the_process_that_made_it(folder: Path) -> None:
     fill(folder)
     with opened(folder) as cache:
-        assert cache.answers("model").get(DIGEST) == ANSWER
+        assert cache.answers("model", top_k=1).get(DIGEST) == ANSWER
 
 
 def test_validators_outlive_the_process_that_made_them(folder: Path) -> None:
     fill(folder)
     with opened(folder) as cache:
-        assert cache.validators.get(URL) == VALIDATORS
+        seen = cache.validators.get_many([URL, "http://h/other"])
+        assert seen == {URL: SeenUrl(validators=VALIDATORS, in_this_run=False)}
 
 
 def test_an_answer_belongs_to_its_fingerprint(folder: Path) -> None:
     fill(folder)
     with opened(folder) as cache:
-        assert cache.answers("other model").get(DIGEST) is None
+        assert cache.answers("other model", top_k=1).get(DIGEST) is None
 
 
 def test_what_was_never_kept_is_a_miss(folder: Path) -> None:
     with opened(folder) as cache:
-        assert cache.answers("model").get("b" * 64) is None
-        assert cache.validators.get("http://h/other") is None
+        assert cache.answers("model", top_k=1).get("b" * 64) is None
+        assert cache.validators.get_many(["http://h/other"]) == {}
 
 
 def test_a_later_value_replaces_the_earlier(folder: Path) -> None:
     fill(folder)
     with opened(folder) as cache:
-        answers = cache.answers("model")
+        answers = cache.answers("model", top_k=1)
         answers.put(DIGEST, replace(ANSWER, backend="tensorflow/bfloat16"))
         found = answers.get(DIGEST)
         assert found is not None
@@ -140,21 +142,21 @@ def test_clear_removes_everything(folder: Path) -> None:
     fill(folder)
     with opened(folder) as cache:
         assert cache.clear() == 2
-        assert cache.answers("model").get(DIGEST) is None
+        assert cache.answers("model", top_k=1).get(DIGEST) is None
         assert cache.info().entries == 0
 
 
 def test_the_size_is_bounded(folder: Path) -> None:
     with opened(folder, size_limit=300_000) as cache:
         put_many(cache, 2000)
-        answers = cache.answers("model")
+        answers = cache.answers("model", top_k=1)
         assert cache.info().bytes < 350_000
         assert answers.get(f"{1999:064x}") is not None
         assert answers.get(f"{0:064x}") is None
 
 
 def put_many(cache: Cache, count: int) -> None:
-    answers = cache.answers("model")
+    answers = cache.answers("model", top_k=1)
     for number in range(count):
         digest = f"{number:064x}"
         answers.put(digest, replace(ANSWER, image=replace(ANSWER.image, sha256=digest)))
@@ -164,7 +166,7 @@ def test_everything_written_at_once_is_kept(folder: Path) -> None:
     with opened(folder) as cache:
         put_many(cache, 1000)
         assert cache.info().entries == 1000
-        assert cache.answers("model").get(f"{999:064x}") is not None
+        assert cache.answers("model", top_k=1).get(f"{999:064x}") is not None
 
 
 def test_a_closed_cache_lets_every_writer_pass(folder: Path) -> None:
@@ -181,15 +183,15 @@ def test_many_threads_may_use_it(folder: Path) -> None:
         return answers.get(digest) == answer
 
     with opened(folder) as cache, ThreadPoolExecutor(8) as threads:
-        answers = cache.answers("model")
+        answers = cache.answers("model", top_k=1)
         assert all(threads.map(round_trip, range(300)))
 
 
 def test_two_caches_may_share_a_folder(folder: Path) -> None:
     with opened(folder) as one, opened(folder) as other:
-        one.answers("model").put(DIGEST, ANSWER)
+        one.answers("model", top_k=1).put(DIGEST, ANSWER)
         one.info()  # waits for the write
-        assert other.answers("model").get(DIGEST) == ANSWER
+        assert other.answers("model", top_k=1).get(DIGEST) == ANSWER
 
 
 def test_a_closed_cache_is_empty(folder: Path) -> None:
@@ -244,7 +246,7 @@ def test_a_cache_that_others_could_read_is_made_private(folder: Path) -> None:
     fill(folder)
     folder.chmod(0o755)
     with opened(folder) as cache:
-        assert cache.answers("model").get(DIGEST) == ANSWER
+        assert cache.answers("model", top_k=1).get(DIGEST) == ANSWER
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
@@ -332,8 +334,8 @@ def test_clear_begins_a_damaged_cache_anew(folder: Path) -> None:
     (folder / "cache.db").write_bytes(b"not a database" * 1000)
     with opened(folder) as cache:
         assert cache.clear() == 0
-        cache.answers("model").put(DIGEST, ANSWER)
-        assert cache.answers("model").get(DIGEST) == ANSWER
+        cache.answers("model", top_k=1).put(DIGEST, ANSWER)
+        assert cache.answers("model", top_k=1).get(DIGEST) == ANSWER
 
 
 def test_a_damaged_value_is_a_miss_and_no_more(
@@ -343,9 +345,9 @@ def test_a_damaged_value_is_a_miss_and_no_more(
     with database(folder) as connection:
         connection.execute("UPDATE Cache SET value = substr(value, 1, length(value) - 1)")
     with opened(folder) as cache:
-        answers = cache.answers("model")
+        answers = cache.answers("model", top_k=1)
         assert answers.get(DIGEST) is None
-        assert cache.validators.get(URL) is None
+        assert cache.validators.get_many([URL]) == {}
         answers.put(DIGEST, ANSWER)
         assert answers.get(DIGEST) == ANSWER
     assert warnings_of(caplog) == []
@@ -360,13 +362,13 @@ def test_a_changed_answer_is_a_miss_though_it_is_good_json(folder: Path) -> None
             connection.execute("UPDATE Cache SET value = ? WHERE rowid = ?", (changed, rowid))
         assert any(b"0.5" in value for _, value in rows)
     with opened(folder) as cache:
-        assert cache.answers("model").get(DIGEST) is None
+        assert cache.answers("model", top_k=1).get(DIGEST) is None
 
 
 def test_a_value_of_another_version_is_a_miss(folder: Path) -> None:
     fill(folder)
     with opened(folder) as cache:
-        answers = cache.answers("model")
+        answers = cache.answers("model", top_k=1)
         cache.write(answers._prefix + DIGEST, b'{"version":2}')
         assert answers.get(DIGEST) is None
 
@@ -386,10 +388,10 @@ def test_a_planted_pickle_is_never_loaded(folder: Path, tmp_path: Path, in_file:
             ("gift.val", None) if in_file else (None, gift),
         )
     with opened(folder) as cache:
-        assert cache.answers("model").get(DIGEST) is None
-        assert cache.validators.get(URL) is None
-        cache.answers("model").put(DIGEST, ANSWER)
-        assert cache.answers("model").get(DIGEST) == ANSWER
+        assert cache.answers("model", top_k=1).get(DIGEST) is None
+        assert cache.validators.get_many([URL]) == {}
+        cache.answers("model", top_k=1).put(DIGEST, ANSWER)
+        assert cache.answers("model", top_k=1).get(DIGEST) == ANSWER
         cache.clear()
     assert not trace.exists()
 
@@ -414,8 +416,8 @@ def test_a_planted_file_name_is_neither_read_nor_deleted(folder: Path, tmp_path:
     with database(folder) as connection:
         connection.execute("UPDATE Cache SET mode = 2, filename = '../../letter.txt', value = NULL")
     with opened(folder) as cache:
-        assert cache.answers("model").get(DIGEST) is None
-        cache.answers("model").put(DIGEST, ANSWER)
+        assert cache.answers("model", top_k=1).get(DIGEST) is None
+        cache.answers("model", top_k=1).put(DIGEST, ANSWER)
         cache.clear()
     assert letter.read_bytes() == b"dear"
 
@@ -495,7 +497,7 @@ def test_a_locked_file_costs_one_warning_and_no_data(
             assert cache.clear() == 0
     assert warnings_of(caplog) == [f"The cache {folder} is not used: database is locked"]
     with opened(folder) as cache:
-        assert cache.answers("model").get(DIGEST) == ANSWER
+        assert cache.answers("model", top_k=1).get(DIGEST) == ANSWER
 
 
 def test_a_file_that_becomes_locked_costs_one_warning(
@@ -508,7 +510,7 @@ def test_a_file_that_becomes_locked_costs_one_warning(
         closing(sqlite3.connect(folder / "cache.db", isolation_level=None)) as other,
     ):
         other.execute("BEGIN IMMEDIATE")
-        assert cache.answers("model").get(DIGEST) == ANSWER
+        assert cache.answers("model", top_k=1).get(DIGEST) == ANSWER
         assert_empty(cache)
     assert warnings_of(caplog) == [
         f"The cache {folder} is not used: another program keeps it locked"

@@ -101,6 +101,9 @@ class Bench:
         asyncio.run(main())
         return self.sink.outcomes
 
+    def recall(self, answers: FakeAnswers) -> Recall:
+        return Recall(self.store, answers, model="fake@1", clock=self.clock)
+
     def pipeline(self) -> Pipeline:
         return Pipeline(
             fetcher=self.fetcher,
@@ -110,7 +113,7 @@ class Bench:
             labels=LABELS,
             model="fake@1",
             answers=self.answers,
-            recall=None if self.answers is None else Recall(self.store, self.answers),
+            recall=None if self.answers is None else self.recall(self.answers),
             sink=self.sink,
             settings=PipelineSettings(fetchers=4, window=WINDOW, ordered=self.ordered),
             batching=BatchSettings(max_size=3, max_age_s=0.001),
@@ -282,6 +285,7 @@ def test_unchanged_bytes_with_an_answer_are_not_fetched_again() -> None:
     bench = Bench(answers=True)
     bench.run(refs("304"))
     bench.fetcher.asked.clear()
+    bench.store.put_in_this_run.clear()
     outcome = bench.run(refs("304"))[-1]
     assert isinstance(outcome, Classified)
     assert outcome.cache is CacheState.HIT
