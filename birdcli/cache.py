@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import re
 import secrets
 import sqlite3
 import stat
@@ -46,11 +47,22 @@ _PENDING_WRITES: Final = 256
 _GROUPED_WRITES: Final = 16
 
 # All of them, so that what the file says does not count.
-_SETTINGS: Final = {**diskcache.DEFAULT_SETTINGS, "eviction_policy": "least-recently-stored"}
+_SETTINGS: Final = {
+    **diskcache.DEFAULT_SETTINGS,
+    "eviction_policy": "least-recently-stored",
+    # Mapped memory of a file that somebody cuts kills the process (SIGBUS).
+    "sqlite_mmap_size": 0,
+}
 _KNOWN_SETTINGS: Final = frozenset({*_SETTINGS, "count", "size", "hits", "misses"})
 _TABLES: Final = frozenset({"Cache", "Settings"})
 _TABLES_QUERY: Final = (
     "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite_%'"
+)
+# Those of diskcache, which keep count; others might not even end.
+_OUR_TRIGGER: Final = re.compile(
+    r"CREATE TRIGGER Settings_\w+ AFTER (INSERT|UPDATE|DELETE) ON Cache FOR EACH ROW BEGIN"
+    r" UPDATE Settings SET value = value( [-+] (1|NEW\.size|OLD\.size))+"
+    r' WHERE key = "(count|size)"; END'
 )
 _TEXT_SETTINGS: Final = frozenset({"eviction_policy", "sqlite_journal_mode"})
 
@@ -365,6 +377,9 @@ def _check_database(path: Path) -> None:
         tables = {name for (name,) in connection.execute(_TABLES_QUERY)}
         if not tables <= _TABLES:
             raise _ForeignFolderError(f"its {_DATABASE} belongs to another program")
+        triggers = connection.execute("SELECT sql FROM sqlite_master WHERE type = 'trigger'")
+        if not all(_OUR_TRIGGER.fullmatch(" ".join(sql.split())) for (sql,) in triggers):
+            raise _ForeignFileError
         rows = []
         if "Settings" in tables:
             rows = connection.execute("SELECT key, value FROM Settings").fetchall()

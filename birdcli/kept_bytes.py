@@ -6,6 +6,7 @@ hashed when it is read, so a file that a crash or somebody else has left is no d
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import re
@@ -135,7 +136,7 @@ class KeptBytes:
                 return
             self._folder.mkdir(mode=0o700, exist_ok=True)
             if not stat.S_ISDIR(self._folder.lstat().st_mode):
-                raise OSError(f"{self._folder.name} is no folder")
+                raise OSError(errno.ENOTDIR, "it is no folder of its own")
             self._remove_partials(older_than_s=_ABANDONED_AFTER_S)
             self._used = sum(status.st_size for _, status in self._files())
             self._make_room()

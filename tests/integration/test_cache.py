@@ -155,11 +155,70 @@ def test_the_size_is_bounded(folder: Path) -> None:
         assert answers.get(f"{0:064x}") is None
 
 
-def put_many(cache: Cache, count: int) -> None:
+def put_many(cache: Cache, count: int, *, first: int = 0) -> None:
     answers = cache.answers("model", top_k=1)
-    for number in range(count):
+    for number in range(first, first + count):
         digest = f"{number:064x}"
         answers.put(digest, replace(ANSWER, image=replace(ANSWER.image, sha256=digest)))
+
+
+def answer_with(guesses: int) -> CachedAnswer:
+    return replace(
+        ANSWER,
+        predictions=tuple(
+            Prediction(
+                class_id=rank, label=f"bird {rank}", common_name=None, score=0.5 - 0.1 * rank
+            )
+            for rank in range(guesses)
+        ),
+    )
+
+
+@pytest.mark.parametrize(("kept", "wanted", "found"), [(5, 3, 3), (3, 3, 3), (3, 5, None)])
+def test_an_answer_with_more_guesses_serves_who_wants_fewer(
+    folder: Path, kept: int, wanted: int, found: int | None
+) -> None:
+    with opened(folder) as cache:
+        cache.answers("model", top_k=kept).put(DIGEST, answer_with(kept))
+        answer = cache.answers("model", top_k=wanted).get(DIGEST)
+        assert answer == (None if found is None else answer_with(found))
+
+
+def test_a_url_counts_as_asked_only_in_the_run_that_asked(folder: Path) -> None:
+    with opened(folder) as cache:
+        cache.validators.put(URL, VALIDATORS)
+        assert cache.validators.get_many([URL])[URL].in_this_run
+    with opened(folder) as cache:
+        assert not cache.validators.get_many([URL])[URL].in_this_run
+
+
+def test_a_forgotten_url_is_unknown(folder: Path) -> None:
+    fill(folder)
+    with opened(folder) as cache:
+        cache.validators.forget(URL)
+        cache.validators.forget("http://h/never seen")
+        assert cache.validators.get_many([URL]) == {}
+
+
+_WRITER = """
+import sys
+from pathlib import Path
+from tests.integration.test_cache import LIMIT, opened, put_many
+with opened(Path(sys.argv[1])) as cache:
+    put_many(cache, 1500, first=int(sys.argv[2]))
+"""
+
+
+def test_two_processes_may_write_at_once(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with opened(folder) as cache:
+        command = [sys.executable, "-c", _WRITER, str(folder), "1000000"]
+        with subprocess.Popen(command, stderr=subprocess.PIPE) as other:
+            put_many(cache, 1500)
+            assert other.stderr is not None
+            assert other.stderr.read() == b""
+        assert other.returncode == 0
+        assert cache.info().entries == 3000
+    assert warnings_of(caplog) == []
 
 
 def test_everything_written_at_once_is_kept(folder: Path) -> None:
@@ -447,6 +506,41 @@ def test_a_planted_setting_costs_the_cache(
     assert len(warnings_of(caplog)) == 1
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE TRIGGER mine AFTER INSERT ON Cache BEGIN DELETE FROM Cache; END",
+        "CREATE TRIGGER Settings_size_more AFTER DELETE ON Cache FOR EACH ROW BEGIN"
+        " UPDATE Settings SET value = (WITH RECURSIVE r(x) AS (SELECT 1 UNION ALL SELECT x FROM r)"
+        ' SELECT max(x) FROM r) WHERE key = "size"; END',
+        "CREATE VIEW mine AS SELECT 1",
+    ],
+)
+def test_a_planted_trigger_or_view_costs_the_cache(
+    folder: Path, statement: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    fill(folder)
+    with database(folder) as connection:
+        connection.execute(statement)
+    with opened(folder) as cache:
+        assert_empty(cache)
+    assert len(warnings_of(caplog)) == 1
+
+
+@pytest.mark.parametrize("content", [b"", b"not a database" * 1000])
+def test_a_file_that_is_overwritten_in_use_costs_one_warning_at_most(
+    folder: Path, content: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    with opened(folder) as cache:
+        put_many(cache, 100)
+        cache.info()
+        for name in ("cache.db", "cache.db-wal"):
+            (folder / name).write_bytes(content)
+        put_many(cache, 100)
+        cache.answers("model", top_k=1).get(DIGEST)
+    assert len(warnings_of(caplog)) <= 1
+
+
 def test_columns_that_diskcache_cannot_add_up_cost_one_warning(
     folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -483,6 +577,52 @@ def test_a_cache_whose_making_was_cut_short_is_finished(folder: Path) -> None:
 
 
 # Trouble with the disk
+
+_LIMITED = """
+import logging, resource, sys
+from pathlib import Path
+from tests.integration.test_cache import ANSWER, DIGEST, opened, put_many
+logging.basicConfig(format="%(message)s")
+with opened(Path(sys.argv[1])) as cache:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+    put_many(cache, 5000)
+    assert cache.info().entries == 0
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limits there")
+def test_a_disk_that_fills_up_costs_one_warning(folder: Path) -> None:
+    command = [sys.executable, "-c", _LIMITED, str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"The cache {folder} is not used: ")
+    with opened(folder) as cache:  # what was written is whole
+        assert cache.answers("model", top_k=1).get(f"{0:064x}") is not None
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs the right to give links away")
+def test_a_link_that_somebody_else_made_is_refused(
+    folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "mine").mkdir(mode=0o700)
+    folder.parent.mkdir()
+    folder.symlink_to(tmp_path / "mine")
+    os.chown(folder, 12345, 12345, follow_symlinks=False)
+    with opened(folder) as cache:
+        assert_empty(cache)
+    assert "another user" in warnings_of(caplog)[0]
+    assert list((tmp_path / "mine").iterdir()) == []
+
+
+def test_a_link_of_the_user_leads_to_a_private_folder(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir(mode=0o755)
+    folder.parent.mkdir()
+    folder.symlink_to(tmp_path / "disk")
+    fill(folder)
+    assert stat.S_IMODE((tmp_path / "disk").stat().st_mode) == 0o700
+    with opened(folder) as cache:
+        assert cache.answers("model", top_k=1).get(DIGEST) == ANSWER
 
 
 def test_a_locked_file_costs_one_warning_and_no_data(

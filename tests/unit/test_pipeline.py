@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -36,6 +37,7 @@ from tests.fakes import (
     FakeClock,
     FakeDecoder,
     FakeFetcher,
+    FakePictures,
     FakeReader,
     FakeStore,
     ListSink,
@@ -84,6 +86,7 @@ class Bench:
         self.loads = 0
         self.answers = FakeAnswers() if answers else None
         self.store = FakeStore()
+        self.pictures = FakePictures({})
         self.sink = sink or ListSink()
         self.ordered = ordered
         self.load_error: ModelError | None = None
@@ -102,7 +105,7 @@ class Bench:
         return self.sink.outcomes
 
     def recall(self, answers: FakeAnswers) -> Recall:
-        return Recall(self.store, answers, model="fake@1", clock=self.clock)
+        return Recall(self.store, answers, model="fake@1", clock=self.clock, pictures=self.pictures)
 
     def pipeline(self) -> Pipeline:
         return Pipeline(
@@ -279,6 +282,29 @@ def test_unchanged_bytes_whose_answer_is_gone_are_fetched_again() -> None:
     assert isinstance(outcome, Classified)
     assert bench.fetcher.asked == [("304", True), ("304", False)]
     assert outcome.image.bytes == 3
+
+
+def test_unchanged_bytes_that_were_kept_are_classified_without_a_download() -> None:
+    bench = Bench(answers=True)
+    bench.store.kept["304"] = KNOWN
+    bench.pictures.kept[KNOWN.sha256] = b"304"
+    (outcome,) = bench.run(refs("304"))
+    assert isinstance(outcome, Classified)
+    assert outcome.cache is CacheState.MISS
+    assert outcome.image.bytes == 3
+    assert bench.fetcher.asked == [("304", True)]
+
+
+def test_a_second_run_over_urls_without_validators_loads_no_engine() -> None:
+    first = Bench(answers=True)
+    first.run(refs("http://a", "http://404", "http://text"))
+    again = Bench(answers=True)
+    again.answers = first.answers
+    again.store.kept = {url: replace(it, etag=None) for url, it in first.store.kept.items()}
+    outcomes = again.run(refs("http://a", "http://404", "http://text"))
+    assert [isinstance(it, Classified) for it in outcomes] == [True, False, False]
+    assert {known for _, known in again.fetcher.asked} == {False}
+    assert again.loads == 0
 
 
 def test_unchanged_bytes_with_an_answer_are_not_fetched_again() -> None:
