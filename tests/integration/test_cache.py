@@ -584,9 +584,11 @@ from pathlib import Path
 from tests.integration.test_cache import ANSWER, DIGEST, opened, put_many
 logging.basicConfig(format="%(message)s")
 with opened(Path(sys.argv[1])) as cache:
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
     put_many(cache, 5000)
     assert cache.info().entries == 0
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
 """
 
 

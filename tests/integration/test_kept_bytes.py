@@ -190,11 +190,13 @@ _LIMITED = """
 import resource, sys
 from pathlib import Path
 from tests.integration.test_kept_bytes import DIGEST, PICTURE, digest_of, kept_in
-resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+before = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
 kept = kept_in(Path(sys.argv[1]))
 kept.put(DIGEST, PICTURE)
 kept.put(digest_of(PICTURE * 2), PICTURE * 2)
 kept.put(digest_of(b"x"), b"x")
+resource.setrlimit(resource.RLIMIT_FSIZE, before)
 """
 
 
