@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
-import re
 import secrets
 import sqlite3
-import stat
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -17,6 +14,12 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import diskcache
 
+from birdcli.cache_guard import (
+    ForeignFileError,
+    ForeignFolderError,
+    make_private,
+    verify_database,
+)
 from birdcli.cache_values import (
     decode_answer,
     decode_url,
@@ -53,26 +56,6 @@ _SETTINGS: Final = {
     # Mapped memory of a file that somebody cuts kills the process (SIGBUS).
     "sqlite_mmap_size": 0,
 }
-_KNOWN_SETTINGS: Final = frozenset({*_SETTINGS, "count", "size", "hits", "misses"})
-_TABLES: Final = frozenset({"Cache", "Settings"})
-_TABLES_QUERY: Final = (
-    "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite_%'"
-)
-# Those of diskcache, which keep count; others might not even end.
-_OUR_TRIGGER: Final = re.compile(
-    r"CREATE TRIGGER Settings_\w+ AFTER (INSERT|UPDATE|DELETE) ON Cache FOR EACH ROW BEGIN"
-    r" UPDATE Settings SET value = value( [-+] (1|NEW\.size|OLD\.size))+"
-    r' WHERE key = "(count|size)"; END'
-)
-_TEXT_SETTINGS: Final = frozenset({"eviction_policy", "sqlite_journal_mode"})
-
-
-class _ForeignFolderError(Exception):
-    """The folder is not ours to use."""
-
-
-class _ForeignFileError(Exception):
-    """The file is no cache of birdcli's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,8 +248,8 @@ class Cache:
             return otherwise
 
     def _open(self) -> None:
-        _make_private(self.folder)
-        _check_database(self.folder / _DATABASE)
+        make_private(self.folder, holding=_DATABASE)
+        verify_database(self.folder / _DATABASE, _SETTINGS, timeout_s=_LOCK_TIMEOUT_S)
         self._database = diskcache.Cache(
             str(self.folder),
             timeout=_LOCK_TIMEOUT_S,
@@ -317,16 +300,19 @@ class Cache:
         return CacheInfo(self.folder, entries, volume + taken, pictures)
 
     def _clear_now(self) -> int:
+        make_private(self.folder, holding=_DATABASE)
+        pictures = self._pictures(keep=False).clear()  # first: they make room on a full disk
         if self._database is None:
             try:
                 self._open()
-            except (_ForeignFileError, sqlite3.DatabaseError) as err:
-                if isinstance(err, sqlite3.OperationalError):  # locked or read-only, not damaged
+            except (ForeignFileError, sqlite3.DatabaseError) as err:
+                full = getattr(err, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+                if isinstance(err, sqlite3.OperationalError) and not full:  # locked or read-only
                     raise
                 for name in _DATABASE_FILES:
                     (self.folder / name).unlink(missing_ok=True)
                 self._open()
-        return int(self._database.clear()) + self._pictures(keep=False).clear()
+        return int(self._database.clear()) + pictures
 
     def _close_now(self) -> None:
         database, self._database = self._database, None
@@ -345,61 +331,11 @@ def open_cache(folder: Path, *, size_limit: int) -> Cache:
     return Cache(folder, size_limit=size_limit)
 
 
-def _make_private(folder: Path) -> None:
-    """Makes the folder, or sees that it is ours, before diskcache touches it."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    folder.mkdir(mode=0o700, exist_ok=True)
-    if os.name == "nt":  # the user's profile is private already, and modes mean nothing
-        return
-    status = folder.stat()
-    # The user may have linked it to another disk; somebody else may not have.
-    if {status.st_uid, folder.lstat().st_uid} != {os.geteuid()}:
-        raise _ForeignFolderError("it belongs to another user")
-    entries = {entry.name for entry in folder.iterdir()}
-    if entries and _DATABASE not in entries:
-        raise _ForeignFolderError("the folder holds other files")
-    mode = stat.S_IMODE(status.st_mode)
-    if mode & 0o022 and entries:
-        raise _ForeignFolderError("other users could have written to it")
-    if mode != 0o700:
-        folder.chmod(0o700)
-
-
-def _check_database(path: Path) -> None:
-    """Sees that a file is a cache and not locked, before diskcache believes it.
-
-    diskcache runs `PRAGMA` with names and sets attributes of itself from the rows it finds, and
-    waits up to a minute per statement for a lock while it opens.
-    """
-    connection = sqlite3.connect(path, timeout=_LOCK_TIMEOUT_S, isolation_level=None)
-    try:
-        connection.execute("BEGIN IMMEDIATE")
-        tables = {name for (name,) in connection.execute(_TABLES_QUERY)}
-        if not tables <= _TABLES:
-            raise _ForeignFolderError(f"its {_DATABASE} belongs to another program")
-        triggers = connection.execute("SELECT sql FROM sqlite_master WHERE type = 'trigger'")
-        if not all(_OUR_TRIGGER.fullmatch(" ".join(sql.split())) for (sql,) in triggers):
-            raise _ForeignFileError
-        rows = []
-        if "Settings" in tables:
-            rows = connection.execute("SELECT key, value FROM Settings").fetchall()
-        connection.execute("ROLLBACK")
-    finally:
-        connection.close()
-    for key, value in rows:
-        if key in _TEXT_SETTINGS:
-            known = value == _SETTINGS[key]
-        else:
-            known = key in _KNOWN_SETTINGS and type(value) is int
-        if not known:
-            raise _ForeignFileError
-
-
 def _reason(err: Exception) -> str:
     if isinstance(err, diskcache.Timeout):
         return "another program keeps it locked"
     if isinstance(err, OSError):
         return err.strerror or type(err).__name__
-    if isinstance(err, (_ForeignFolderError, sqlite3.OperationalError)):
+    if isinstance(err, (ForeignFolderError, sqlite3.OperationalError)):
         return str(err)
     return "its file is damaged; `birdcli cache clear` begins a new one"

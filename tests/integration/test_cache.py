@@ -19,6 +19,7 @@ import pytest
 
 from birdcli import cache as cache_module
 from birdcli.cache import Cache, CacheInfo, open_cache
+from birdcli.cache_guard import make_private
 from birdcli.items import CachedAnswer, ImageInfo, Prediction, Validators
 from birdcli.validators import SeenUrl
 
@@ -345,8 +346,8 @@ def test_a_folder_of_another_user_is_refused(
 
 
 def test_modes_mean_nothing_on_windows(folder: Path, mocker: MockerFixture) -> None:
-    mocker.patch("birdcli.cache.os.name", "nt")
-    cache_module._make_private(folder)
+    mocker.patch("birdcli.cache_guard.os.name", "nt")
+    make_private(folder, holding="cache.db")
     assert folder.is_dir()
 
 
@@ -590,6 +591,21 @@ with opened(Path(sys.argv[1])) as cache:
     assert cache.info().entries == 0
     resource.setrlimit(resource.RLIMIT_FSIZE, before)
 """
+
+
+def test_clear_makes_room_on_a_full_disk(folder: Path, mocker: MockerFixture) -> None:
+    with opened(folder) as cache:
+        pictures = cache.pictures(keep=True)
+        assert pictures is not None
+        pictures.put(DIGEST, b"a bird")
+    full = sqlite3.OperationalError("database or disk is full")
+    full.sqlite_errorcode = sqlite3.SQLITE_FULL
+    mocker.patch.object(cache_module, "verify_database", side_effect=[full, full, None])
+    with opened(folder) as cache:
+        assert cache.clear() == 1
+        assert cache.info().pictures == 0
+        cache.answers("model", top_k=1).put(DIGEST, ANSWER)
+        assert cache.answers("model", top_k=1).get(DIGEST) == ANSWER
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no limits there")
