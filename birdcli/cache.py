@@ -4,27 +4,34 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
+import secrets
 import sqlite3
-import stat
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import diskcache
 
+from birdcli.cache_guard import (
+    ForeignFileError,
+    ForeignFolderError,
+    make_private,
+    verify_database,
+)
 from birdcli.cache_values import (
     decode_answer,
-    decode_validators,
+    decode_url,
     encode_answer,
-    encode_validators,
+    encode_url,
 )
+from birdcli.kept_bytes import KeptBytes
 from birdcli.plain_disk import PlainDisk, unseal
+from birdcli.validators import SeenUrl
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from birdcli.items import CachedAnswer, Validators
@@ -35,6 +42,7 @@ _LOG: Final = logging.getLogger(__name__)
 
 _DATABASE: Final = "cache.db"
 _DATABASE_FILES: Final = (_DATABASE, f"{_DATABASE}-wal", f"{_DATABASE}-shm")
+_PICTURES: Final = "pictures"
 _LOCK_TIMEOUT_S: Final = 5.0
 _PENDING_WRITES: Final = 256
 # One by one they take several times as long. In a full cache each of a group makes room for ten,
@@ -42,21 +50,12 @@ _PENDING_WRITES: Final = 256
 _GROUPED_WRITES: Final = 16
 
 # All of them, so that what the file says does not count.
-_SETTINGS: Final = {**diskcache.DEFAULT_SETTINGS, "eviction_policy": "least-recently-stored"}
-_KNOWN_SETTINGS: Final = frozenset({*_SETTINGS, "count", "size", "hits", "misses"})
-_TABLES: Final = frozenset({"Cache", "Settings"})
-_TABLES_QUERY: Final = (
-    "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite_%'"
-)
-_TEXT_SETTINGS: Final = frozenset({"eviction_policy", "sqlite_journal_mode"})
-
-
-class _ForeignFolderError(Exception):
-    """The folder is not ours to use."""
-
-
-class _ForeignFileError(Exception):
-    """The file is no cache of birdcli's."""
+_SETTINGS: Final = {
+    **diskcache.DEFAULT_SETTINGS,
+    "eviction_policy": "least-recently-stored",
+    # Mapped memory of a file that somebody cuts kills the process (SIGBUS).
+    "sqlite_mmap_size": 0,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,31 +64,49 @@ class CacheInfo:
 
     Attributes:
         folder: Where it is.
-        entries: Answers and validators.
-        bytes: What they take on disk.
+        entries: Answers, and URLs with what is known about them.
+        bytes: What everything takes on disk.
+        pictures: Encoded pictures.
     """
 
     folder: Path
     entries: int
     bytes: int
+    pictures: int = 0
 
 
 class Answers:
     """Answers of one model with its preprocessing and labels; implements `AnswerCache`."""
 
-    def __init__(self, cache: Cache, fingerprint: str) -> None:
-        """Keeps to the answers of `fingerprint`, which names all that changes answers."""
+    def __init__(self, cache: Cache, fingerprint: str, *, top_k: int) -> None:
+        """Keeps to the answers of `fingerprint`; see `Cache.answers`."""
         self._cache = cache
+        self._top_k = top_k
         self._prefix = f"answer/{hashlib.sha256(fingerprint.encode()).hexdigest()}/"
 
     def get(self, sha256: str) -> CachedAnswer | None:
         """Returns the answer for these encoded bytes, or None."""
-        data = self._cache.read(self._prefix + sha256)
-        return None if data is None else decode_answer(data, sha256)
+        return self.get_many((sha256,)).get(sha256)
+
+    def get_many(self, digests: Iterable[str]) -> dict[str, CachedAnswer]:
+        """Returns the answers there are, by the digest of the encoded bytes."""
+        digests = tuple(digests)
+        found = self._cache.read_many([self._prefix + sha256 for sha256 in digests])
+        answers = {}
+        for sha256, data in zip(digests, found, strict=True):
+            answer = None if data is None else decode_answer(data, sha256)
+            if answer is not None and len(answer.predictions) >= self._top_k:
+                answers[sha256] = self._cut(answer)
+        return answers
 
     def put(self, sha256: str, answer: CachedAnswer) -> None:
         """Keeps an answer."""
         self._cache.write(self._prefix + sha256, encode_answer(answer))
+
+    def _cut(self, answer: CachedAnswer) -> CachedAnswer:
+        if len(answer.predictions) == self._top_k:
+            return answer
+        return replace(answer, predictions=answer.predictions[: self._top_k])
 
 
 class StoredValidators:
@@ -98,15 +115,26 @@ class StoredValidators:
     def __init__(self, cache: Cache) -> None:
         """Belongs to `cache`."""
         self._cache = cache
+        self._run = secrets.token_hex(8)
 
-    def get(self, url: str) -> Validators | None:
-        """Returns what is known about a URL, or None."""
-        data = self._cache.read(self._key(url))
-        return None if data is None else decode_validators(data)
+    def get_many(self, urls: Iterable[str]) -> dict[str, SeenUrl]:
+        """Returns what is known, by URL."""
+        urls = tuple(urls)
+        found = self._cache.read_many([self._key(url) for url in urls])
+        seen = {}
+        for url, data in zip(urls, found, strict=True):
+            if data is not None and (stored := decode_url(data)) is not None:
+                in_this_run = stored.run == self._run
+                seen[url] = SeenUrl(validators=stored.validators, in_this_run=in_this_run)
+        return seen
 
     def put(self, url: str, validators: Validators) -> None:
-        """Keeps validators."""
-        self._cache.write(self._key(url), encode_validators(validators))
+        """Keeps validators, as asked for in this run."""
+        self._cache.write(self._key(url), encode_url(validators, self._run))
+
+    def forget(self, url: str) -> None:
+        """Keeps nothing about a URL."""
+        self._cache.write(self._key(url), None)
 
     def _key(self, url: str) -> str:
         return f"url/{hashlib.sha256(url.encode(errors='surrogatepass')).hexdigest()}"
@@ -130,7 +158,7 @@ class Cache:
         self._size_limit = size_limit
         # diskcache opens a connection per thread and closes only that of the caller.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="birdcli-cache")
-        self._unwritten: list[tuple[str, bytes]] = []
+        self._unwritten: list[tuple[str, bytes | None]] = []
         self._room = threading.Semaphore(_PENDING_WRITES)
         self._lock = threading.Lock()
         self._closed = False
@@ -138,21 +166,38 @@ class Cache:
         self._database: Any = None
         self._submit(self._open, None).result()
 
-    def answers(self, fingerprint: str) -> Answers:
+    def answers(self, fingerprint: str, *, top_k: int) -> Answers:
         """Returns the answers that belong to a fingerprint.
 
         Args:
             fingerprint: Names everything that changes answers: model, preprocessing, precision,
                 labels.
+            top_k: Guesses per answer, at most as many as there are classes; answers that hold
+                more are cut, those that hold fewer do not count.
         """
-        return Answers(self, fingerprint)
+        return Answers(self, fingerprint, top_k=top_k)
 
-    def read(self, key: str) -> bytes | None:
-        """Returns the value under a key, or None if there is none or it is damaged."""
-        return self._submit(lambda: self._read_now(key), None).result()
+    def pictures(self, *, keep: bool) -> KeptBytes | None:
+        """Returns the encoded pictures, or None if the cache cannot be used.
 
-    def write(self, key: str, value: bytes) -> None:
-        """Keeps a value under a key, soon: nobody waits for the disk, and later reads see it."""
+        Args:
+            keep: Whether pictures are added; else only those of earlier runs are read.
+        """
+        usable = self._submit(lambda: self._database is not None, False).result()
+        return self._pictures(keep=keep) if usable else None
+
+    def read_many(self, keys: list[str]) -> list[bytes | None]:
+        """Returns the values under some keys, None where there is none or it is damaged."""
+        if not keys:
+            return []
+        work = self._submit(lambda: [self._read_now(key) for key in keys], None)
+        return work.result() or [None] * len(keys)
+
+    def write(self, key: str, value: bytes | None) -> None:
+        """Keeps a value under a key, or nothing if it is None.
+
+        Soon: nobody waits for the disk, and later reads see it.
+        """
         self._room.acquire()
         with self._lock:
             if self._closed:
@@ -203,8 +248,8 @@ class Cache:
             return otherwise
 
     def _open(self) -> None:
-        _make_private(self.folder)
-        _check_database(self.folder / _DATABASE)
+        make_private(self.folder, holding=_DATABASE)
+        verify_database(self.folder / _DATABASE, _SETTINGS, timeout_s=_LOCK_TIMEOUT_S)
         self._database = diskcache.Cache(
             str(self.folder),
             timeout=_LOCK_TIMEOUT_S,
@@ -228,28 +273,46 @@ class Cache:
             for _ in entries:
                 self._room.release()
 
-    def _write_group(self, entries: list[tuple[str, bytes]]) -> None:
+    def _write_group(self, entries: list[tuple[str, bytes | None]]) -> None:
         if self._database is not None:
             with self._database.transact():
                 for key, value in entries:
-                    self._database.set(key, value)
+                    if value is None:
+                        self._database.delete(key)
+                    else:
+                        self._database.set(key, value)
+
+    def _pictures(self, *, keep: bool) -> KeptBytes:
+        return KeptBytes(self.folder / _PICTURES, room=self._room_for_pictures, keep=keep)
+
+    def _room_for_pictures(self) -> int:
+        size = 0
+        for name in _DATABASE_FILES:
+            with suppress(OSError):
+                size += (self.folder / name).stat().st_size
+        return self._size_limit - size
 
     def _info_now(self) -> CacheInfo:
         if self._database is None:
             return CacheInfo(self.folder, 0, 0)
-        return CacheInfo(self.folder, len(self._database), self._database.volume())
+        pictures, taken = self._pictures(keep=False).count()
+        entries, volume = len(self._database), self._database.volume()
+        return CacheInfo(self.folder, entries, volume + taken, pictures)
 
     def _clear_now(self) -> int:
+        make_private(self.folder, holding=_DATABASE)
+        pictures = self._pictures(keep=False).clear()  # first: they make room on a full disk
         if self._database is None:
             try:
                 self._open()
-            except (_ForeignFileError, sqlite3.DatabaseError) as err:
-                if isinstance(err, sqlite3.OperationalError):  # locked or read-only, not damaged
+            except (ForeignFileError, sqlite3.DatabaseError) as err:
+                full = getattr(err, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+                if isinstance(err, sqlite3.OperationalError) and not full:  # locked or read-only
                     raise
                 for name in _DATABASE_FILES:
                     (self.folder / name).unlink(missing_ok=True)
                 self._open()
-        return int(self._database.clear())
+        return int(self._database.clear()) + pictures
 
     def _close_now(self) -> None:
         database, self._database = self._database, None
@@ -268,57 +331,11 @@ def open_cache(folder: Path, *, size_limit: int) -> Cache:
     return Cache(folder, size_limit=size_limit)
 
 
-def _make_private(folder: Path) -> None:
-    """Makes the folder, or sees that it is ours, before diskcache touches it."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    folder.mkdir(mode=0o700, exist_ok=True)
-    if os.name == "nt":  # the user's profile is private already, and modes mean nothing
-        return
-    status = folder.stat()
-    if status.st_uid != os.geteuid():
-        raise _ForeignFolderError("it belongs to another user")
-    entries = {entry.name for entry in folder.iterdir()}
-    if entries and _DATABASE not in entries:
-        raise _ForeignFolderError("the folder holds other files")
-    mode = stat.S_IMODE(status.st_mode)
-    if mode & 0o022 and entries:
-        raise _ForeignFolderError("other users could have written to it")
-    if mode != 0o700:
-        folder.chmod(0o700)
-
-
-def _check_database(path: Path) -> None:
-    """Sees that a file is a cache and not locked, before diskcache believes it.
-
-    diskcache runs `PRAGMA` with names and sets attributes of itself from the rows it finds, and
-    waits up to a minute per statement for a lock while it opens.
-    """
-    connection = sqlite3.connect(path, timeout=_LOCK_TIMEOUT_S, isolation_level=None)
-    try:
-        connection.execute("BEGIN IMMEDIATE")
-        tables = {name for (name,) in connection.execute(_TABLES_QUERY)}
-        if not tables <= _TABLES:
-            raise _ForeignFolderError(f"its {_DATABASE} belongs to another program")
-        rows = []
-        if "Settings" in tables:
-            rows = connection.execute("SELECT key, value FROM Settings").fetchall()
-        connection.execute("ROLLBACK")
-    finally:
-        connection.close()
-    for key, value in rows:
-        if key in _TEXT_SETTINGS:
-            known = value == _SETTINGS[key]
-        else:
-            known = key in _KNOWN_SETTINGS and type(value) is int
-        if not known:
-            raise _ForeignFileError
-
-
 def _reason(err: Exception) -> str:
     if isinstance(err, diskcache.Timeout):
         return "another program keeps it locked"
     if isinstance(err, OSError):
         return err.strerror or type(err).__name__
-    if isinstance(err, (_ForeignFolderError, sqlite3.OperationalError)):
+    if isinstance(err, (ForeignFolderError, sqlite3.OperationalError)):
         return str(err)
     return "its file is damaged; `birdcli cache clear` begins a new one"

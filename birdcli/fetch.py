@@ -131,6 +131,7 @@ class HttpFetcher:
                 timings=timings,
                 attempts=attempts,
                 unchanged=True,
+                offered=known,
             )
         sha256 = await self._digest(answer.data)
         return FetchedImage(

@@ -27,6 +27,7 @@ from birdcli.ports import DecodedPixels
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from birdcli.ports import Decoder
     from birdcli.settings import DecodeSettings
 
 _LOG: Final = logging.getLogger(__name__)
@@ -85,15 +86,12 @@ class DecodePool:
         workers: int,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Starts the processes, without waiting for them.
+        """Starts nothing yet: a run whose answers are all cached needs no process.
 
         Args:
             settings: Size, recipe and limits of every picture.
             workers: Processes.
             clock: Seconds, for deadlines.
-
-        Raises:
-            OSError: No process can be started.
         """
         self._settings = settings
         self._clock = clock
@@ -101,9 +99,11 @@ class DecodePool:
         self._idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
         self._workers: set[_Worker] = set()
         self._lock = threading.Lock()
+        self._starting = threading.Lock()
         self._closed = False
-        for _ in range(workers):
-            self._idle.put(self._start())
+        self._count = workers
+        self._started = False
+        self._here: Decoder | None = None
 
     def decode(self, data: bytes) -> DecodedPixels:
         """Returns the pixels of one encoded file.
@@ -111,6 +111,9 @@ class DecodePool:
         Raises:
             DecodeError: As of `decode_image`, or ``decode.timeout`` or ``decode.worker_crashed``.
         """
+        self._start_all()
+        if self._here is not None:
+            return self._here.decode(data)
         worker = self._idle.get()
         try:
             for again in (False, True):
@@ -118,6 +121,7 @@ class DecodePool:
                 try:
                     return worker.decode(data, self._budget)
                 except _CrashedError as err:
+                    worker.end()
                     if again:
                         raise self._crashed(worker) from err
             raise AssertionError("a loop of two returns or raises")
@@ -138,6 +142,26 @@ class DecodePool:
             workers, self._workers = self._workers, set()
         for worker in workers:
             worker.kill()
+
+    def _start_all(self) -> None:
+        """Starts the processes with the first picture, without waiting for them."""
+        with self._starting:
+            if self._started:
+                return
+            self._started = True
+            try:
+                workers = [self._start() for _ in range(self._count)]
+            except OSError as err:  # no more processes or descriptors: safety is not worth a run
+                from birdcli.decode import PillowDecoder
+
+                _LOG.warning(
+                    "pictures are decoded in this process: no other can be started (%s)",
+                    err.strerror,
+                )
+                self._here = PillowDecoder(self._settings)
+                return
+        for worker in workers:
+            self._idle.put(worker)
 
     def _start(self) -> _Worker:
         worker = _Worker(self._settings, self._clock)

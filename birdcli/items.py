@@ -125,8 +125,13 @@ class Validators:
         if not _SHA256.fullmatch(self.sha256):
             raise ValueError("no sha256")
         values = [value for value in (self.etag, self.last_modified) if value is not None]
-        if not values or not all(is_header_value(value) for value in values):
+        if not all(is_header_value(value) for value in values):
             raise ValueError("no validator")
+
+    @property
+    def can_ask(self) -> bool:
+        """Whether a request can be made conditional; else only the bytes are known."""
+        return self.etag is not None or self.last_modified is not None
 
     def request_headers(self) -> dict[str, str]:
         """Returns the headers that make a request conditional."""
@@ -150,12 +155,15 @@ class Unread:
     Attributes:
         ref: The input.
         timings: Started, nothing finished.
-        known: Of a URL, what an earlier run knows about it.
+        known: Of a URL, what an earlier run knows about it, if a 304 would be of use.
+        is_new: Whether it will probably need the engine: False if the bytes it had last have an
+            answer.
     """
 
     ref: ImageRef
     timings: Timings
     known: Validators | None = None
+    is_new: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,7 +176,7 @@ class FetchedImage:
         sha256: Digest of the encoded bytes, lowercase hex; after a 304 that of the known bytes.
         attempts: How often it was asked for.
         unchanged: True after a 304: the answer is in the result cache, under `sha256`.
-        offered: Validators that came with the bytes, to ask later whether they have changed.
+        offered: What may be kept about the URL; None if the server forbids it (`no-store`).
         timings: Stages so far.
     """
 
@@ -288,6 +296,29 @@ class Classified:
     cache: CacheState
     batch_size: int | None
     timings: Timings
+
+    @classmethod
+    def from_cache(
+        cls, ref: ImageRef, answer: CachedAnswer, *, model: str, timings: Timings
+    ) -> Classified:
+        """Returns an earlier answer as that of this input.
+
+        Args:
+            ref: The input.
+            answer: What was answered to the same bytes.
+            model: `name@version`.
+            timings: Of this input.
+        """
+        return cls(
+            ref=ref,
+            image=answer.image,
+            predictions=answer.predictions,
+            model=model,
+            backend=answer.backend,
+            cache=CacheState.HIT,
+            batch_size=None,
+            timings=timings,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -223,7 +223,7 @@ class Pipeline:
                         group.append(item)
                 for found in await self._look_up(group):
                     if isinstance(found, Unread):
-                        if found.known is None:
+                        if found.is_new:
                             self._engine.start()  # it loads beside the first download
                         self._hosts.put(host_of(found.ref.source), found)
                     else:
@@ -326,10 +326,10 @@ class Pipeline:
     async def _prepare_fetched(self, image: FetchedImage) -> DecodedImage | Outcome:
         self.watch.enter(image.ref, Stage.DECODE)
         if image.unchanged:
-            answer = await self._workers.run(self._preparer.cached_answer, image)
-            if answer is not None:
-                return answer
-            try:  # known by its validators, yet its answer has left the cache meanwhile
+            result = await self._workers.run(self._preparer.prepare_unchanged, image)
+            if result is not None:
+                return result
+            try:  # known by its validators, yet answer and bytes have left the cache
                 image = await self._fetcher.fetch(image.ref, image.timings)
             except ItemError as err:
                 return self._failed(image, err)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from birdcli.download_slot import DownloadSlot
     from birdcli.items import (
         CachedAnswer,
@@ -138,6 +140,10 @@ class AnswerCache(Protocol):
 
     def get(self, sha256: str) -> CachedAnswer | None:
         """Returns the answer for these encoded bytes, or None; a broken cache has no answers."""
+        ...
+
+    def get_many(self, digests: Iterable[str]) -> dict[str, CachedAnswer]:
+        """Returns the answers there are, by the digest of the encoded bytes."""
         ...
 
     def put(self, sha256: str, answer: CachedAnswer) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from birdcli.errors import ItemError
 from birdcli.items import (
-    CacheState,
     Classified,
     DecodedImage,
     ErrorInfo,
@@ -76,25 +76,24 @@ class Preparer:
             timings, stage = image.timings, Stage.DECODE
             if self._recall is not None:
                 self._recall.learn(image)
-            return self.cached_answer(image) or self._decode(image)
+            return self._cached_answer(image) or self._decode(image)
         except ItemError as err:
             return failed_input(item.ref, timings, err, at=(stage, self._clock()))
 
-    def cached_answer(self, image: FetchedImage) -> Classified | None:
-        """Returns the answer of an earlier run to the same bytes, or None."""
+    def prepare_unchanged(self, image: FetchedImage) -> DecodedImage | Outcome | None:
+        """Returns what `prepare` does for a 304; None if answer and bytes have left the cache."""
+        if (answer := self._cached_answer(image)) is not None:
+            if self._recall is not None:
+                self._recall.learn(image)
+            return answer
+        data = None if self._recall is None else self._recall.bytes_of(image.sha256)
+        return None if data is None else self.prepare(replace(image, data=data))
+
+    def _cached_answer(self, image: FetchedImage) -> Classified | None:
         answer = None if self._answers is None else self._answers.get(image.sha256)
         if answer is None:
             return None
-        return Classified(
-            ref=image.ref,
-            image=answer.image,
-            predictions=answer.predictions,
-            model=self._model,
-            backend=answer.backend,
-            cache=CacheState.HIT,
-            batch_size=None,
-            timings=image.timings,
-        )
+        return Classified.from_cache(image.ref, answer, model=self._model, timings=image.timings)
 
     def _decode(self, image: FetchedImage) -> DecodedImage:
         result = self._decoder.decode(image.data)

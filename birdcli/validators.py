@@ -2,28 +2,48 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from birdcli.items import Validators, is_header_value
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeenUrl:
+    """A URL that had bytes before.
+
+    Attributes:
+        validators: Of the bytes it had last.
+        in_this_run: Whether it was asked in this run, so that asking again tells nothing new.
+    """
+
+    validators: Validators
+    in_this_run: bool
 
 
 class ValidatorStore(Protocol):
     """Validators of earlier runs; called from threads."""
 
-    def get(self, url: str) -> Validators | None:
-        """Returns what is known about a URL; a broken store knows nothing."""
+    def get_many(self, urls: Iterable[str]) -> dict[str, SeenUrl]:
+        """Returns what is known, by URL; a broken store knows nothing."""
         ...
 
     def put(self, url: str, validators: Validators) -> None:
         """Keeps validators; a store that cannot be written keeps nothing."""
         ...
 
+    def forget(self, url: str) -> None:
+        """Keeps nothing about a URL."""
+        ...
+
 
 def offered_validators(headers: Mapping[str, str], sha256: str) -> Validators | None:
-    """Returns what a whole response lets us keep, or None.
+    """Returns what a whole response lets us keep, or None if it lets us keep nothing.
+
+    `Vary` is ignored: every request of ours sends the same headers.
 
     Args:
         headers: Of the response, matched without regard to case.
@@ -36,6 +56,4 @@ def offered_validators(headers: Mapping[str, str], sha256: str) -> Validators | 
         value if value is not None and is_header_value(value) else None
         for value in (headers.get("ETag"), headers.get("Last-Modified"))
     )
-    if etag is None and last_modified is None:
-        return None
     return Validators(sha256=sha256, etag=etag, last_modified=last_modified)

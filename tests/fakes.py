@@ -22,9 +22,10 @@ from birdcli.items import (
 )
 from birdcli.labels import LabelSet
 from birdcli.ports import DecodedPixels
+from birdcli.validators import SeenUrl
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from birdcli.download_slot import DownloadSlot
     from birdcli.items import RgbBatch, ScoreBatch
@@ -168,21 +169,50 @@ class FakeAnswers:
     def get(self, sha256: str) -> CachedAnswer | None:
         return self.kept.get(sha256)
 
+    def get_many(self, digests: Iterable[str]) -> dict[str, CachedAnswer]:
+        found = ((sha256, self.get(sha256)) for sha256 in digests)
+        return {sha256: answer for sha256, answer in found if answer is not None}
+
     def put(self, sha256: str, answer: CachedAnswer) -> None:
         self.kept[sha256] = answer
 
 
 class FakeStore:
-    """Validators in memory."""
+    """Validators in memory; what was there before was kept by an earlier run."""
 
     def __init__(self, kept: dict[str, Validators] | None = None) -> None:
         self.kept = kept or {}
+        self.put_in_this_run: set[str] = set()
 
-    def get(self, url: str) -> Validators | None:
-        return self.kept.get(url)
+    def get_many(self, urls: Iterable[str]) -> dict[str, SeenUrl]:
+        return {
+            url: SeenUrl(validators=self.kept[url], in_this_run=url in self.put_in_this_run)
+            for url in urls
+            if url in self.kept
+        }
 
     def put(self, url: str, validators: Validators) -> None:
         self.kept[url] = validators
+        self.put_in_this_run.add(url)
+
+    def forget(self, url: str) -> None:
+        self.kept.pop(url, None)
+
+
+class FakePictures:
+    """Encoded bytes in the dictionary of the test."""
+
+    def __init__(self, kept: dict[str, bytes]) -> None:
+        self.kept = kept
+
+    def has(self, sha256: str) -> bool:
+        return sha256 in self.kept
+
+    def get(self, sha256: str) -> bytes | None:
+        return self.kept.get(sha256)
+
+    def put(self, sha256: str, data: bytes) -> None:
+        self.kept[sha256] = data
 
 
 class ListSink:

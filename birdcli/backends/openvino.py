@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from pathlib import Path
 from queue import SimpleQueue
@@ -24,6 +25,9 @@ def openvino() -> Any:
     Raises:
         ModelError: ``model.runtime_missing``.
     """
+    # It would report its import to Intel, from a fork of this process: one that does not end when
+    # this process leaves early, and keeps the output open for whoever waits for its end.
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type] # means: not there
     try:
         import openvino as library
     except Exception as err:  # what a broken installation raises at its import cannot be listed

@@ -35,7 +35,7 @@ def info(
     cache_dir: CacheFolder = None,
     as_json: Annotated[bool, option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show how many answers are kept, and how much room they take."""
+    """Show how many answers and pictures are kept, and how much room they take."""
     from birdcli.cache import open_cache
 
     folder = cache_dir or default_cache_folder()
@@ -43,16 +43,22 @@ def info(
     found = cache.info()
     cache.close()
     if as_json:
-        fields = {"folder": str(folder), "entries": found.entries, "bytes": found.bytes}
+        fields = {
+            "folder": str(folder),
+            "entries": found.entries,
+            "pictures": found.pictures,
+            "bytes": found.bytes,
+        }
         say(json.dumps(fields))
     else:
-        say(f"{folder}: {found.entries:,} entries, {found.bytes / 1e6:,.1f} MB")
+        kept = f"{found.entries:,} entries, {found.pictures:,} pictures"
+        say(f"{folder}: {kept}, {found.bytes / 1e6:,.1f} MB")
 
 
 @app.command()
 @reports_errors
 def clear(cache_dir: CacheFolder = None) -> None:
-    """Forget all earlier answers."""
+    """Forget all earlier answers and pictures."""
     from birdcli.cache import open_cache
 
     cache = open_cache(cache_dir or default_cache_folder(), size_limit=DEFAULT_CACHE_BYTES)

@@ -212,6 +212,14 @@ def classify(
     cache_size: Annotated[
         str, option(metavar="SIZE", help="Room for the cache.", rich_help_panel=_CACHE)
     ] = "2GB",
+    cache_bytes: Annotated[
+        bool,
+        option("--cache-bytes", help="Keep downloaded pictures too.", rich_help_panel=_CACHE),
+    ] = False,
+    offline: Annotated[
+        bool,
+        option("--offline", help="URLs from the cache alone.", rich_help_panel=_CACHE),
+    ] = False,
     output: Annotated[
         Path | None,
         option(
@@ -287,6 +295,13 @@ def classify(
             "no input",
             hint="birdcli classify URL|FILE|FOLDER…, or birdcli classify --from-file LIST",
         )
+    for name, wanted in (("--offline", offline), ("--cache-bytes", cache_bytes)):
+        if wanted and not cache:
+            raise UsageError(
+                ErrorCode.USAGE_BAD_FLAG,
+                f"{name} needs the cache that --no-cache forbids",
+                hint="Leave one of them out.",
+            )
     options = RunOptions(
         inputs=tuple(inputs or ()),
         lists=tuple(from_file or ()),
@@ -319,7 +334,9 @@ def classify(
         allow_truncated=allow_truncated,
         cache_folder=cache_dir if cache else None,
         use_cache=cache,
-        cache_bytes=parse_bytes(cache_size, "--cache-size"),
+        cache_size=parse_bytes(cache_size, "--cache-size"),
+        keep_bytes=cache_bytes,
+        offline=offline,
         output=OutputOptions(
             path=output,
             form=output_format.value,

@@ -98,25 +98,24 @@ class RunEngine:
         """How many faster ways to compute failed their golden outputs."""
         return 0 if self.loaded is None else len(self.loaded.rejected)
 
-    def answer_settings(self, *, top_k: int) -> dict[str, Setting]:
-        """Returns by name all that decides an answer besides the picture.
+    def answer_parts(self) -> dict[str, Setting]:
+        """Returns by name what decides an answer besides the picture and the number of guesses.
 
         Whatever `auto` chooses is held against the same golden outputs: its answers count as equal.
         """
         return {
-            "model": self._version.id,
             "model_digest": self._version.digest,  # weights, labels, names, input and output
             "preprocessing": self._version.input.preprocessing,
             "engine": "auto" if self._engine is None else self._engine.value,
             "precision": self._precision.value,
-            "top_k": top_k,
         }
 
-    def fingerprint(self, *, top_k: int) -> str:
-        """Returns a digest of everything that decides an answer besides the picture."""
-        settings = self.answer_settings(top_k=top_k)
-        del settings["model"]  # two names for the same files
-        return sha256_of_bytes(json.dumps(settings, sort_keys=True).encode())
+    def fingerprint(self, *, top_k: int | None = None) -> str:
+        """Returns a digest of `answer_parts`, and of the number of guesses where it counts."""
+        parts = self.answer_parts()
+        if top_k is not None:
+            parts["top_k"] = top_k
+        return sha256_of_bytes(json.dumps(parts, sort_keys=True).encode())
 
     def load(self) -> Classifier:
         """Loads the model and holds it against its golden outputs; called once, in a thread.

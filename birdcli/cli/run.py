@@ -36,8 +36,9 @@ if TYPE_CHECKING:
     from birdcli.labels import LabelSet
     from birdcli.metrics import RunMetrics
     from birdcli.model_version import ModelVersion
-    from birdcli.ports import Classifier
+    from birdcli.ports import AnswerCache, Classifier, Fetcher
     from birdcli.progress import LiveProgress
+    from birdcli.recall import Recall
     from birdcli.registry import Registry
     from birdcli.settings import FailureAllowance, FetchSettings, ListSettings
     from birdcli.streams import Streams
@@ -64,7 +65,9 @@ class RunOptions:
     allow_truncated: bool
     cache_folder: Path | None
     use_cache: bool
-    cache_bytes: int
+    cache_size: int
+    keep_bytes: bool
+    offline: bool
     output: OutputOptions
     ordered: bool
     max_memory: int
@@ -172,7 +175,9 @@ class _Run:
             output = RunOutput(
                 self._options.output,
                 {
-                    **self._engine.answer_settings(top_k=self._options.top_k),
+                    **self._engine.answer_parts(),
+                    "model": self._version.id,
+                    "top_k": self._options.top_k,
                     "allow_truncated": self._options.allow_truncated,
                 },
                 self._streams,
@@ -251,7 +256,7 @@ class _Run:
 
         cache = open_cache(
             self._options.cache_folder or default_cache_folder(),
-            size_limit=self._options.cache_bytes,
+            size_limit=self._options.cache_size,
         )
         stack.callback(cache.close)
         return cache
@@ -278,16 +283,10 @@ class _Run:
         from birdcli.inference import Engine
         from birdcli.local import LocalReader
         from birdcli.pipeline import Pipeline
-        from birdcli.recall import Recall
 
         options = self._options
-        answers = (
-            None if cache is None else cache.answers(self._engine.fingerprint(top_k=options.top_k))
-        )
+        answers, recall = self._open_recall(cache)
         batch_size = options.batch_size or self._engine.batch_size
-        recall = None
-        if cache is not None and answers is not None:
-            recall = Recall(cache.validators, answers)
         engine = Engine(self._load_engine)
         sink = _Sink(output, self._metrics, progress, lambda: self._on_failure(output))
         hosts: Hosts[Unread] = Hosts(
@@ -301,7 +300,7 @@ class _Run:
             )
             stack.callback(decoder.close)
             pipeline = Pipeline(
-                fetcher=LazyFetcher(stack, options.fetch, hosts),
+                fetcher=self._open_fetcher(stack, hosts),
                 hosts=hosts,
                 reader=LocalReader(max_bytes=options.fetch.max_bytes),
                 decoder=decoder,
@@ -356,3 +355,26 @@ class _Run:
             allow_truncated=options.allow_truncated,
             pixels_at_once=max(options.max_memory // _BYTES_PER_PIXEL, 1),
         )
+
+    def _open_recall(self, cache: Cache | None) -> tuple[AnswerCache | None, Recall | None]:
+        from birdcli.recall import Recall
+
+        if cache is None:
+            return None, None
+        top_k = min(self._options.top_k, len(self._labels))
+        answers = cache.answers(self._engine.fingerprint(), top_k=top_k)
+        return answers, Recall(
+            cache.validators,
+            answers,
+            model=self._version.id,
+            clock=time.perf_counter,
+            pictures=cache.pictures(keep=self._options.keep_bytes),
+            offline=self._options.offline,
+        )
+
+    def _open_fetcher(self, stack: AsyncExitStack, hosts: Hosts[Unread]) -> Fetcher:
+        if not self._options.offline:
+            return LazyFetcher(stack, self._options.fetch, hosts)
+        from birdcli.offline import OfflineFetcher
+
+        return OfflineFetcher(time.perf_counter)

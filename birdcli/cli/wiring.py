@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-import logging
 import os
 import time
 from typing import TYPE_CHECKING
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
     from birdcli.items import Failed, FetchedImage, ImageRef, Timings, Unread, Validators
     from birdcli.ports import Decoder, Fetcher
     from birdcli.settings import DecodeSettings, FetchSettings, ListSettings
-
-_LOG = logging.getLogger(__name__)
 
 
 class LazyFetcher:
@@ -72,20 +69,12 @@ def open_decoder(
     """
     alone = len(inputs) == 1 and not lists and inputs[0] != STDIN
     if os.name != "posix" or (alone and not os.path.isdir(inputs[0])):  # noqa: PTH112 - takes any text
-        return _open_here(settings)
+        from birdcli.decode import PillowDecoder
+
+        return PillowDecoder(settings)
     from birdcli.isolated_decode import DecodePool
 
-    try:
-        return DecodePool(settings, workers=workers)
-    except OSError as err:  # no more processes or descriptors: safety is not worth a run
-        _LOG.warning("pictures are decoded in this process: no other can be started (%s)", err)
-        return _open_here(settings)
-
-
-def _open_here(settings: DecodeSettings) -> Decoder:
-    from birdcli.decode import PillowDecoder
-
-    return PillowDecoder(settings)
+    return DecodePool(settings, workers=workers)
 
 
 def open_inputs(

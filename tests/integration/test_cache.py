@@ -19,7 +19,9 @@ import pytest
 
 from birdcli import cache as cache_module
 from birdcli.cache import Cache, CacheInfo, open_cache
+from birdcli.cache_guard import make_private
 from birdcli.items import CachedAnswer, ImageInfo, Prediction, Validators
+from birdcli.validators import SeenUrl
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,7 +63,7 @@ def opened(folder: Path, *, size_limit: int = LIMIT) -> Iterator[Cache]:
 
 def fill(folder: Path) -> None:
     with opened(folder) as cache:
-        cache.answers("model").put(DIGEST, ANSWER)
+        cache.answers("model", top_k=1).put(DIGEST, ANSWER)
         cache.validators.put(URL, VALIDATORS)
 
 
@@ -74,11 +76,11 @@ def database(folder: Path) -> Iterator[sqlite3.Connection]:
 
 def assert_empty(cache: Cache) -> None:
     """Every operation works, and finds nothing."""
-    answers = cache.answers("model")
+    answers = cache.answers("model", top_k=1)
     answers.put(DIGEST, ANSWER)
     assert answers.get(DIGEST) is None
     cache.validators.put(URL, VALIDATORS)
-    assert cache.validators.get(URL) is None
+    assert cache.validators.get_many([URL]) == {}
     assert cache.info() == CacheInfo(cache.folder, 0, 0)
 
 
@@ -96,31 +98,32 @@ def warnings_of(caplog: pytest.LogCaptureFixture) -> list[str]:
 def test_an_answer_outlives_the_process_that_made_it(folder: Path) -> None:
     fill(folder)
     with opened(folder) as cache:
-        assert cache.answers("model").get(DIGEST) == ANSWER
+        assert cache.answers("model", top_k=1).get(DIGEST) == ANSWER
 
 
 def test_validators_outlive_the_process_that_made_them(folder: Path) -> None:
     fill(folder)
     with opened(folder) as cache:
-        assert cache.validators.get(URL) == VALIDATORS
+        seen = cache.validators.get_many([URL, "http://h/other"])
+        assert seen == {URL: SeenUrl(validators=VALIDATORS, in_this_run=False)}
 
 
 def test_an_answer_belongs_to_its_fingerprint(folder: Path) -> None:
     fill(folder)
     with opened(folder) as cache:
-        assert cache.answers("other model").get(DIGEST) is None
+        assert cache.answers("other model", top_k=1).get(DIGEST) is None
 
 
 def test_what_was_never_kept_is_a_miss(folder: Path) -> None:
     with opened(folder) as cache:
-        assert cache.answers("model").get("b" * 64) is None
-        assert cache.validators.get("http://h/other") is None
+        assert cache.answers("model", top_k=1).get("b" * 64) is None
+        assert cache.validators.get_many(["http://h/other"]) == {}
 
 
 def test_a_later_value_replaces_the_earlier(folder: Path) -> None:
     fill(folder)
     with opened(folder) as cache:
-        answers = cache.answers("model")
+        answers = cache.answers("model", top_k=1)
         answers.put(DIGEST, replace(ANSWER, backend="tensorflow/bfloat16"))
         found = answers.get(DIGEST)
         assert found is not None
@@ -140,31 +143,90 @@ def test_clear_removes_everything(folder: Path) -> None:
     fill(folder)
     with opened(folder) as cache:
         assert cache.clear() == 2
-        assert cache.answers("model").get(DIGEST) is None
+        assert cache.answers("model", top_k=1).get(DIGEST) is None
         assert cache.info().entries == 0
 
 
 def test_the_size_is_bounded(folder: Path) -> None:
     with opened(folder, size_limit=300_000) as cache:
         put_many(cache, 2000)
-        answers = cache.answers("model")
+        answers = cache.answers("model", top_k=1)
         assert cache.info().bytes < 350_000
         assert answers.get(f"{1999:064x}") is not None
         assert answers.get(f"{0:064x}") is None
 
 
-def put_many(cache: Cache, count: int) -> None:
-    answers = cache.answers("model")
-    for number in range(count):
+def put_many(cache: Cache, count: int, *, first: int = 0) -> None:
+    answers = cache.answers("model", top_k=1)
+    for number in range(first, first + count):
         digest = f"{number:064x}"
         answers.put(digest, replace(ANSWER, image=replace(ANSWER.image, sha256=digest)))
+
+
+def answer_with(guesses: int) -> CachedAnswer:
+    return replace(
+        ANSWER,
+        predictions=tuple(
+            Prediction(
+                class_id=rank, label=f"bird {rank}", common_name=None, score=0.5 - 0.1 * rank
+            )
+            for rank in range(guesses)
+        ),
+    )
+
+
+@pytest.mark.parametrize(("kept", "wanted", "found"), [(5, 3, 3), (3, 3, 3), (3, 5, None)])
+def test_an_answer_with_more_guesses_serves_who_wants_fewer(
+    folder: Path, kept: int, wanted: int, found: int | None
+) -> None:
+    with opened(folder) as cache:
+        cache.answers("model", top_k=kept).put(DIGEST, answer_with(kept))
+        answer = cache.answers("model", top_k=wanted).get(DIGEST)
+        assert answer == (None if found is None else answer_with(found))
+
+
+def test_a_url_counts_as_asked_only_in_the_run_that_asked(folder: Path) -> None:
+    with opened(folder) as cache:
+        cache.validators.put(URL, VALIDATORS)
+        assert cache.validators.get_many([URL])[URL].in_this_run
+    with opened(folder) as cache:
+        assert not cache.validators.get_many([URL])[URL].in_this_run
+
+
+def test_a_forgotten_url_is_unknown(folder: Path) -> None:
+    fill(folder)
+    with opened(folder) as cache:
+        cache.validators.forget(URL)
+        cache.validators.forget("http://h/never seen")
+        assert cache.validators.get_many([URL]) == {}
+
+
+_WRITER = """
+import sys
+from pathlib import Path
+from tests.integration.test_cache import LIMIT, opened, put_many
+with opened(Path(sys.argv[1])) as cache:
+    put_many(cache, 1500, first=int(sys.argv[2]))
+"""
+
+
+def test_two_processes_may_write_at_once(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with opened(folder) as cache:
+        command = [sys.executable, "-c", _WRITER, str(folder), "1000000"]
+        with subprocess.Popen(command, stderr=subprocess.PIPE) as other:
+            put_many(cache, 1500)
+            assert other.stderr is not None
+            assert other.stderr.read() == b""
+        assert other.returncode == 0
+        assert cache.info().entries == 3000
+    assert warnings_of(caplog) == []
 
 
 def test_everything_written_at_once_is_kept(folder: Path) -> None:
     with opened(folder) as cache:
         put_many(cache, 1000)
         assert cache.info().entries == 1000
-        assert cache.answers("model").get(f"{999:064x}") is not None
+        assert cache.answers("model", top_k=1).get(f"{999:064x}") is not None
 
 
 def test_a_closed_cache_lets_every_writer_pass(folder: Path) -> None:
@@ -181,15 +243,15 @@ def test_many_threads_may_use_it(folder: Path) -> None:
         return answers.get(digest) == answer
 
     with opened(folder) as cache, ThreadPoolExecutor(8) as threads:
-        answers = cache.answers("model")
+        answers = cache.answers("model", top_k=1)
         assert all(threads.map(round_trip, range(300)))
 
 
 def test_two_caches_may_share_a_folder(folder: Path) -> None:
     with opened(folder) as one, opened(folder) as other:
-        one.answers("model").put(DIGEST, ANSWER)
+        one.answers("model", top_k=1).put(DIGEST, ANSWER)
         one.info()  # waits for the write
-        assert other.answers("model").get(DIGEST) == ANSWER
+        assert other.answers("model", top_k=1).get(DIGEST) == ANSWER
 
 
 def test_a_closed_cache_is_empty(folder: Path) -> None:
@@ -244,7 +306,7 @@ def test_a_cache_that_others_could_read_is_made_private(folder: Path) -> None:
     fill(folder)
     folder.chmod(0o755)
     with opened(folder) as cache:
-        assert cache.answers("model").get(DIGEST) == ANSWER
+        assert cache.answers("model", top_k=1).get(DIGEST) == ANSWER
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
@@ -284,8 +346,8 @@ def test_a_folder_of_another_user_is_refused(
 
 
 def test_modes_mean_nothing_on_windows(folder: Path, mocker: MockerFixture) -> None:
-    mocker.patch("birdcli.cache.os.name", "nt")
-    cache_module._make_private(folder)
+    mocker.patch("birdcli.cache_guard.os.name", "nt")
+    make_private(folder, holding="cache.db")
     assert folder.is_dir()
 
 
@@ -332,8 +394,8 @@ def test_clear_begins_a_damaged_cache_anew(folder: Path) -> None:
     (folder / "cache.db").write_bytes(b"not a database" * 1000)
     with opened(folder) as cache:
         assert cache.clear() == 0
-        cache.answers("model").put(DIGEST, ANSWER)
-        assert cache.answers("model").get(DIGEST) == ANSWER
+        cache.answers("model", top_k=1).put(DIGEST, ANSWER)
+        assert cache.answers("model", top_k=1).get(DIGEST) == ANSWER
 
 
 def test_a_damaged_value_is_a_miss_and_no_more(
@@ -343,9 +405,9 @@ def test_a_damaged_value_is_a_miss_and_no_more(
     with database(folder) as connection:
         connection.execute("UPDATE Cache SET value = substr(value, 1, length(value) - 1)")
     with opened(folder) as cache:
-        answers = cache.answers("model")
+        answers = cache.answers("model", top_k=1)
         assert answers.get(DIGEST) is None
-        assert cache.validators.get(URL) is None
+        assert cache.validators.get_many([URL]) == {}
         answers.put(DIGEST, ANSWER)
         assert answers.get(DIGEST) == ANSWER
     assert warnings_of(caplog) == []
@@ -360,13 +422,13 @@ def test_a_changed_answer_is_a_miss_though_it_is_good_json(folder: Path) -> None
             connection.execute("UPDATE Cache SET value = ? WHERE rowid = ?", (changed, rowid))
         assert any(b"0.5" in value for _, value in rows)
     with opened(folder) as cache:
-        assert cache.answers("model").get(DIGEST) is None
+        assert cache.answers("model", top_k=1).get(DIGEST) is None
 
 
 def test_a_value_of_another_version_is_a_miss(folder: Path) -> None:
     fill(folder)
     with opened(folder) as cache:
-        answers = cache.answers("model")
+        answers = cache.answers("model", top_k=1)
         cache.write(answers._prefix + DIGEST, b'{"version":2}')
         assert answers.get(DIGEST) is None
 
@@ -386,10 +448,10 @@ def test_a_planted_pickle_is_never_loaded(folder: Path, tmp_path: Path, in_file:
             ("gift.val", None) if in_file else (None, gift),
         )
     with opened(folder) as cache:
-        assert cache.answers("model").get(DIGEST) is None
-        assert cache.validators.get(URL) is None
-        cache.answers("model").put(DIGEST, ANSWER)
-        assert cache.answers("model").get(DIGEST) == ANSWER
+        assert cache.answers("model", top_k=1).get(DIGEST) is None
+        assert cache.validators.get_many([URL]) == {}
+        cache.answers("model", top_k=1).put(DIGEST, ANSWER)
+        assert cache.answers("model", top_k=1).get(DIGEST) == ANSWER
         cache.clear()
     assert not trace.exists()
 
@@ -414,8 +476,8 @@ def test_a_planted_file_name_is_neither_read_nor_deleted(folder: Path, tmp_path:
     with database(folder) as connection:
         connection.execute("UPDATE Cache SET mode = 2, filename = '../../letter.txt', value = NULL")
     with opened(folder) as cache:
-        assert cache.answers("model").get(DIGEST) is None
-        cache.answers("model").put(DIGEST, ANSWER)
+        assert cache.answers("model", top_k=1).get(DIGEST) is None
+        cache.answers("model", top_k=1).put(DIGEST, ANSWER)
         cache.clear()
     assert letter.read_bytes() == b"dear"
 
@@ -443,6 +505,41 @@ def test_a_planted_setting_costs_the_cache(
     with opened(folder) as cache:
         assert_empty(cache)
     assert len(warnings_of(caplog)) == 1
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE TRIGGER mine AFTER INSERT ON Cache BEGIN DELETE FROM Cache; END",
+        "CREATE TRIGGER Settings_size_more AFTER DELETE ON Cache FOR EACH ROW BEGIN"
+        " UPDATE Settings SET value = (WITH RECURSIVE r(x) AS (SELECT 1 UNION ALL SELECT x FROM r)"
+        ' SELECT max(x) FROM r) WHERE key = "size"; END',
+        "CREATE VIEW mine AS SELECT 1",
+    ],
+)
+def test_a_planted_trigger_or_view_costs_the_cache(
+    folder: Path, statement: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    fill(folder)
+    with database(folder) as connection:
+        connection.execute(statement)
+    with opened(folder) as cache:
+        assert_empty(cache)
+    assert len(warnings_of(caplog)) == 1
+
+
+@pytest.mark.parametrize("content", [b"", b"not a database" * 1000])
+def test_a_file_that_is_overwritten_in_use_costs_one_warning_at_most(
+    folder: Path, content: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    with opened(folder) as cache:
+        put_many(cache, 100)
+        cache.info()
+        for name in ("cache.db", "cache.db-wal"):
+            (folder / name).write_bytes(content)
+        put_many(cache, 100)
+        cache.answers("model", top_k=1).get(DIGEST)
+    assert len(warnings_of(caplog)) <= 1
 
 
 def test_columns_that_diskcache_cannot_add_up_cost_one_warning(
@@ -482,6 +579,69 @@ def test_a_cache_whose_making_was_cut_short_is_finished(folder: Path) -> None:
 
 # Trouble with the disk
 
+_LIMITED = """
+import logging, resource, sys
+from pathlib import Path
+from tests.integration.test_cache import ANSWER, DIGEST, opened, put_many
+logging.basicConfig(format="%(message)s")
+with opened(Path(sys.argv[1])) as cache:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+    put_many(cache, 5000)
+    assert cache.info().entries == 0
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+"""
+
+
+def test_clear_makes_room_on_a_full_disk(folder: Path, mocker: MockerFixture) -> None:
+    with opened(folder) as cache:
+        pictures = cache.pictures(keep=True)
+        assert pictures is not None
+        pictures.put(DIGEST, b"a bird")
+    full = sqlite3.OperationalError("database or disk is full")
+    full.sqlite_errorcode = sqlite3.SQLITE_FULL
+    mocker.patch.object(cache_module, "verify_database", side_effect=[full, full, None])
+    with opened(folder) as cache:
+        assert cache.clear() == 1
+        assert cache.info().pictures == 0
+        cache.answers("model", top_k=1).put(DIGEST, ANSWER)
+        assert cache.answers("model", top_k=1).get(DIGEST) == ANSWER
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limits there")
+def test_a_disk_that_fills_up_costs_one_warning(folder: Path) -> None:
+    command = [sys.executable, "-c", _LIMITED, str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"The cache {folder} is not used: ")
+    with opened(folder) as cache:  # what was written is whole
+        assert cache.answers("model", top_k=1).get(f"{0:064x}") is not None
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs the right to give links away")
+def test_a_link_that_somebody_else_made_is_refused(
+    folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "mine").mkdir(mode=0o700)
+    folder.parent.mkdir()
+    folder.symlink_to(tmp_path / "mine")
+    os.chown(folder, 12345, 12345, follow_symlinks=False)
+    with opened(folder) as cache:
+        assert_empty(cache)
+    assert "another user" in warnings_of(caplog)[0]
+    assert list((tmp_path / "mine").iterdir()) == []
+
+
+def test_a_link_of_the_user_leads_to_a_private_folder(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir(mode=0o755)
+    folder.parent.mkdir()
+    folder.symlink_to(tmp_path / "disk")
+    fill(folder)
+    assert stat.S_IMODE((tmp_path / "disk").stat().st_mode) == 0o700
+    with opened(folder) as cache:
+        assert cache.answers("model", top_k=1).get(DIGEST) == ANSWER
+
 
 def test_a_locked_file_costs_one_warning_and_no_data(
     folder: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
@@ -495,7 +655,7 @@ def test_a_locked_file_costs_one_warning_and_no_data(
             assert cache.clear() == 0
     assert warnings_of(caplog) == [f"The cache {folder} is not used: database is locked"]
     with opened(folder) as cache:
-        assert cache.answers("model").get(DIGEST) == ANSWER
+        assert cache.answers("model", top_k=1).get(DIGEST) == ANSWER
 
 
 def test_a_file_that_becomes_locked_costs_one_warning(
@@ -508,7 +668,7 @@ def test_a_file_that_becomes_locked_costs_one_warning(
         closing(sqlite3.connect(folder / "cache.db", isolation_level=None)) as other,
     ):
         other.execute("BEGIN IMMEDIATE")
-        assert cache.answers("model").get(DIGEST) == ANSWER
+        assert cache.answers("model", top_k=1).get(DIGEST) == ANSWER
         assert_empty(cache)
     assert warnings_of(caplog) == [
         f"The cache {folder} is not used: another program keeps it locked"

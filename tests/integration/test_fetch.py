@@ -603,6 +603,7 @@ async def test_an_unchanged_picture_is_not_sent_again(known: Reply) -> None:
         first = await fetcher.fetch(ref(url), started())
         again = await fetcher.fetch(ref(url), started(), known=first.offered)
     assert (again.data, again.sha256, again.unchanged) == (b"", DIGEST, True)
+    assert again.offered == first.offered
     assert [stage for stage, _ in again.timings.marks] == [Stage.QUEUE, Stage.FETCH]
 
 
@@ -630,13 +631,25 @@ async def test_who_knows_nothing_gets_the_bytes() -> None:
 @pytest.mark.parametrize(
     "reply",
     [
-        Reply(body=PICTURE),
+        Reply(body=b"abc"),
+        Reply(raw=b'HTTP/1.1 200 OK\r\nETag: "\xff"\r\nContent-Length: 3\r\n\r\nabc'),
+    ],
+    ids=["none", "no-text"],
+)
+async def test_without_validators_the_digest_alone_is_offered(reply: Reply) -> None:
+    async with ImageServer({"/a.jpg": reply}) as server, fetching() as fetcher:
+        image = await fetcher.fetch(ref(server.url("/a.jpg")), started())
+    assert image.offered == Validators(sha256=hashlib.sha256(b"abc").hexdigest())
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
         Reply(body=PICTURE, etag='"v1"', headers={"Cache-Control": "private, No-Store"}),
         Reply(body=PICTURE, etag='"v1"', cut_after=1000),
         Reply(body=PICTURE, etag='"v1"', status=404),
-        Reply(raw=b'HTTP/1.1 200 OK\r\nETag: "\xff"\r\nContent-Length: 3\r\n\r\nabc'),
     ],
-    ids=["none", "no-store", "cut", "404", "no-text"],
+    ids=["no-store", "cut", "404"],
 )
 async def test_validators_that_are_worth_nothing_are_not_offered(reply: Reply) -> None:
     offered = None

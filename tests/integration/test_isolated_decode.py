@@ -93,6 +93,7 @@ def test_errors_are_those_of_decoding_here(pool: DecodePool) -> None:
 
 
 def test_a_killed_worker_costs_nothing(pool: DecodePool) -> None:
+    pool.decode(encoded())
     before = set(children())
     assert len(before) == 2
     for pid in before:
@@ -171,6 +172,7 @@ def test_workers_end_with_their_parent_however_it_dies(tmp_path: Path) -> None:
         "from birdcli.isolated_decode import DecodePool\n"
         "from birdcli.settings import DecodeSettings\n"
         "pool = DecodePool(DecodeSettings(), workers=2)\n"
+        "pool._start_all()\n"
         "print(*(worker._process.pid for worker in pool._workers), flush=True)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
@@ -119,6 +120,23 @@ def test_scores_stay_when_the_next_batch_comes(ir: Ir, pixels: np.ndarray) -> No
     kept = first.copy()
     classifier.classify(255 - pixels)
     np.testing.assert_array_equal(first, kept)
+
+
+_FORKS = """
+import os, sys, time
+def note(event, _):
+    if event in ("os.fork", "subprocess.Popen", "socket.connect", "socket.getaddrinfo"):
+        os.write(1, event.encode())
+sys.addaudithook(note)
+from birdcli.backends.openvino import openvino
+openvino()
+time.sleep(0.2)
+"""
+
+
+def test_importing_it_starts_no_process_and_asks_no_network() -> None:
+    done = subprocess.run([sys.executable, "-c", _FORKS], capture_output=True, check=True)
+    assert done.stdout == b""
 
 
 @pytest.mark.parametrize("engine", ["openvino", "tensorflow"])

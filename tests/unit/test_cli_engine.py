@@ -73,6 +73,8 @@ def test_answers_are_shared_only_where_the_same_was_asked_for(registry: Registry
     ]
     assert len(set(digests)) == len(asked)
     assert engine_of(registry).fingerprint(top_k=3) == digests[0]
+    assert engine_of(registry).fingerprint() not in digests
+    assert engine_of(registry).fingerprint() == engine_of(registry).fingerprint()
     install(registry, version="2", weights=b"other")
     other = RunEngine(
         registry,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -36,6 +37,7 @@ from tests.fakes import (
     FakeClock,
     FakeDecoder,
     FakeFetcher,
+    FakePictures,
     FakeReader,
     FakeStore,
     ListSink,
@@ -85,6 +87,7 @@ class Bench:
         self.loads = 0
         self.answers = FakeAnswers() if answers else None
         self.store = FakeStore()
+        self.pictures = FakePictures({})
         self.sink = sink or ListSink()
         self.ordered = ordered
         self.stuck_s = 60.0
@@ -103,6 +106,9 @@ class Bench:
         asyncio.run(main())
         return self.sink.outcomes
 
+    def recall(self, answers: FakeAnswers) -> Recall:
+        return Recall(self.store, answers, model="fake@1", clock=self.clock, pictures=self.pictures)
+
     def pipeline(self) -> Pipeline:
         return Pipeline(
             fetcher=self.fetcher,
@@ -112,7 +118,7 @@ class Bench:
             labels=LABELS,
             model="fake@1",
             answers=self.answers,
-            recall=None if self.answers is None else Recall(self.store, self.answers),
+            recall=None if self.answers is None else self.recall(self.answers),
             sink=self.sink,
             settings=PipelineSettings(
                 fetchers=4, window=WINDOW, ordered=self.ordered, stuck_s=self.stuck_s
@@ -296,10 +302,34 @@ def test_unchanged_bytes_whose_answer_is_gone_are_fetched_again() -> None:
     assert outcome.image.bytes == 3
 
 
+def test_unchanged_bytes_that_were_kept_are_classified_without_a_download() -> None:
+    bench = Bench(answers=True)
+    bench.store.kept["304"] = KNOWN
+    bench.pictures.kept[KNOWN.sha256] = b"304"
+    (outcome,) = bench.run(refs("304"))
+    assert isinstance(outcome, Classified)
+    assert outcome.cache is CacheState.MISS
+    assert outcome.image.bytes == 3
+    assert bench.fetcher.asked == [("304", True)]
+
+
+def test_a_second_run_over_urls_without_validators_loads_no_engine() -> None:
+    first = Bench(answers=True)
+    first.run(refs("http://a", "http://404", "http://text"))
+    again = Bench(answers=True)
+    again.answers = first.answers
+    again.store.kept = {url: replace(it, etag=None) for url, it in first.store.kept.items()}
+    outcomes = again.run(refs("http://a", "http://404", "http://text"))
+    assert [isinstance(it, Classified) for it in outcomes] == [True, False, False]
+    assert {known for _, known in again.fetcher.asked} == {False}
+    assert again.loads == 0
+
+
 def test_unchanged_bytes_with_an_answer_are_not_fetched_again() -> None:
     bench = Bench(answers=True)
     bench.run(refs("304"))
     bench.fetcher.asked.clear()
+    bench.store.put_in_this_run.clear()
     outcome = bench.run(refs("304"))[-1]
     assert isinstance(outcome, Classified)
     assert outcome.cache is CacheState.HIT

@@ -44,6 +44,7 @@ OWNERS = {
     "diskcache": ("cache.py", "plain_disk.py"),
     "filelock": ("registry/locking.py", "registry/staging.py", "models/partial_folder.py"),
     "msgspec": (
+        "cache_values.py",
         "manifest.py",
         "model_version.py",
         "registry/history.py",

@@ -27,7 +27,6 @@ def test_one_validator_is_enough() -> None:
         ("A" * 64, '"1"', None),
         ("a" * 63, '"1"', None),
         ("a" * 64 + "\n", '"1"', None),
-        (DIGEST, None, None),
         (DIGEST, "", None),
         (DIGEST, '"1"\r\nX: y', None),
         (DIGEST, '"\udcff"', None),
@@ -54,8 +53,16 @@ def test_a_harmful_validator_is_dropped_and_the_other_kept() -> None:
     assert offered_validators(headers, DIGEST) == Validators(sha256=DIGEST, last_modified="then")
 
 
-@pytest.mark.parametrize(
-    "headers", [{}, {"ETag": ""}, {"ETag": '"1"', "Cache-Control": "max-age=0, NO-STORE"}]
-)
-def test_an_answer_may_offer_nothing(headers: dict[str, str]) -> None:
-    assert offered_validators(headers, DIGEST) is None
+@pytest.mark.parametrize("headers", [{}, {"ETag": ""}, {"Last-Modified": "\udcff"}, {"Vary": "*"}])
+def test_bytes_without_validators_are_known_and_cannot_be_asked_about(
+    headers: dict[str, str],
+) -> None:
+    offered = offered_validators(headers, DIGEST)
+    assert offered == Validators(sha256=DIGEST)
+    assert not offered.can_ask
+    assert offered.request_headers() == {}
+
+
+@pytest.mark.parametrize("directives", ["no-store", "max-age=0, NO-STORE", "private,no-store "])
+def test_nothing_is_offered_where_the_server_forbids_it(directives: str) -> None:
+    assert offered_validators({"ETag": '"1"', "Cache-Control": directives}, DIGEST) is None
