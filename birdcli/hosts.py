@@ -46,7 +46,9 @@ class Turn(Generic[T]):
 
 
 class _Host(Generic[T]):
-    __slots__ = ("active", "health", "listed", "name", "next_s", "paused_until_s", "waiting")
+    __slots__ = (
+        *("active", "health", "listed", "name", "next_s", "paused_until_s", "timer_s", "waiting"),
+    )
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -56,6 +58,7 @@ class _Host(Generic[T]):
         self.paused_until_s = 0.0
         self.health = HostHealth()
         self.listed = False
+        self.timer_s: float | None = None
 
     @property
     def available_s(self) -> float:
@@ -88,6 +91,7 @@ class Hosts(Generic[T]):
         self._timer_count = 0
         self._waiting = 0
         self._ended = False
+        self._dropped = False
         self._news = asyncio.Event()
 
     def __len__(self) -> int:
@@ -95,7 +99,9 @@ class Hosts(Generic[T]):
         return len(self._hosts)
 
     def put(self, host: str, item: T) -> None:
-        """Adds an input."""
+        """Adds an input; after `drop` it is forgotten at once."""
+        if self._dropped:
+            return
         entry = self._host(host)
         entry.waiting.append(item)
         self._waiting += 1
@@ -111,6 +117,7 @@ class Hosts(Generic[T]):
         for entry in self._hosts.values():
             entry.waiting.clear()
         self._waiting = 0
+        self._dropped = True
         self.end()
 
     async def turn(self) -> Turn[T] | None:
@@ -145,17 +152,26 @@ class Hosts(Generic[T]):
         entry = self._host(host)
         entry.paused_until_s = max(entry.paused_until_s, self._clock() + seconds)
 
-    def pause_left_s(self, host: str) -> float:
-        """Returns for how long a host is still paused or over its rate, and counts a request."""
-        entry = self._host(host)
+    def book(self, host: str) -> float:
+        """Counts a further request of a turn, or returns for how long it may not be made, seconds.
+
+        Returns:
+            0 if the request may be made now. Else ask again after that time: a host that was not
+            available then may have been paused anew, or another input was faster.
+        """
+        entry = self._hosts.get(host)
+        if entry is None:
+            return 0.0
         now_s = self._clock()
-        start_s = max(now_s, entry.available_s)
-        entry.next_s = start_s + self._gap_s
-        return start_s - now_s
+        if now_s < entry.available_s:
+            return entry.available_s - now_s
+        entry.next_s = now_s + self._gap_s
+        return 0.0
 
     def succeeded(self, host: str) -> None:
         """Notes an answer, be it that there is no such picture."""
-        self._host(host).health.succeeded()
+        if (entry := self._hosts.get(host)) is not None:
+            entry.health.succeeded()
 
     def failed(self, host: str, code: str) -> None:
         """Notes a failure that may pass."""
@@ -165,7 +181,8 @@ class Hosts(Generic[T]):
 
     def may_retry(self, host: str) -> bool:
         """Tells whether the retry budget of a host allows another attempt."""
-        return self._host(host).health.may_retry
+        entry = self._hosts.get(host)
+        return entry is None or entry.health.may_retry
 
     def _host(self, name: str) -> _Host[T]:
         entry = self._hosts.get(name)
@@ -202,19 +219,26 @@ class Hosts(Generic[T]):
             if entry.active >= self._per_host:
                 return  # `give_back` comes here
             if now_s < entry.available_s:
-                self._timer_count += 1
-                heapq.heappush(self._timers, (entry.available_s, self._timer_count, entry))
-                entry.listed = True
-                self._news.set()
+                self._set_timer(entry)
                 return
         self._ready.append(entry)
         entry.listed = True
         self._news.set()
 
+    def _set_timer(self, entry: _Host[T]) -> None:
+        if entry.timer_s != entry.available_s:
+            entry.timer_s = entry.available_s
+            self._timer_count += 1
+            heapq.heappush(self._timers, (entry.timer_s, self._timer_count, entry))
+            self._news.set()
+
     def _wake(self) -> None:
         now_s = self._clock()
         while self._timers and self._timers[0][0] <= now_s:
-            self._ready.append(heapq.heappop(self._timers)[2])
+            set_for_s, _, entry = heapq.heappop(self._timers)
+            if entry.timer_s == set_for_s:
+                entry.timer_s = None
+                self._list(entry)
 
     def _forget(self, entry: _Host[T]) -> None:
         if entry.active or entry.waiting:
