@@ -146,7 +146,8 @@ async def test_retry_after_pauses_the_host_and_no_other(status: int) -> None:
         return busy if len(asked_s) == 1 else BIRD
 
     async with ImageServer(addresses=("127.0.0.1", "127.0.0.2")) as server:
-        server.routes = {f"/{number}.jpg": first_busy for number in range(4)} | {"/o.jpg": BIRD}
+        server.routes.update({f"/{number}.jpg": first_busy for number in range(4)})
+        server.routes["/o.jpg"] = BIRD
         other = server.url("/o.jpg").replace("127.0.0.1", "127.0.0.2")
         outcomes = await run([*numbered(server, 4), other], FetchSettings(per_host=1))
     assert codes(outcomes) == ["ok"] * 5
