@@ -210,7 +210,7 @@ class HttpClient:
         pieces = []
         size = 0
         pace = _Pace(self._settings.min_rate)
-        async for chunk in pace.timed(response.content):
+        while chunk := await pace.read(response.content):
             for number, piece in enumerate(decoder.feed(chunk)):
                 size += len(piece)
                 self._check_size(size)
@@ -246,36 +246,44 @@ class HttpClient:
 
 
 class _Pace:
-    """Chunks of a body that comes fast enough: so many bytes in every few seconds."""
+    """Reads a body that comes fast enough: so many bytes in every few seconds."""
 
     def __init__(self, min_rate: int) -> None:
         self._min_rate = min_rate
         self._wanted = max(int(min_rate * _PACE_S), 1)
+        self._received = 0
+        self._clock = asyncio.get_running_loop().time
+        self._ends_s = self._clock() + _PACE_S
 
-    async def timed(self, content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
-        loop = asyncio.get_running_loop()
-        received = 0
-        ends_s = loop.time() + _PACE_S
-        chunks = content.iter_any()
-        while True:
-            try:
-                async with asyncio.timeout_at(ends_s if self._min_rate else None):
-                    chunk = await anext(chunks)
-            except StopAsyncIteration:
-                return
-            except TimeoutError as err:
-                raise FetchError(
-                    ErrorCode.FETCH_TIMEOUT,
-                    f"The body came at less than {self._min_rate:,} bytes per second",
-                    retryable=True,
-                    min_rate=self._min_rate,
-                ) from err
-            received += len(chunk)
-            if received >= self._wanted:
-                received, ends_s = 0, loop.time() + _PACE_S
-            yield chunk
-            if loop.time() >= ends_s:  # our own work took that long, which is not theirs
-                ends_s = loop.time() + _PACE_S
+    async def read(self, content: aiohttp.StreamReader) -> bytes:
+        """Returns what has come, waiting if need be; nothing at the end."""
+        chunk = content.read_nowait()  # small pictures are there at once, and need no timer
+        if not chunk and not content.at_eof():
+            chunk = await self._wait(content)
+        self._received += len(chunk)
+        if self._received >= self._wanted:
+            self._begin()
+        return chunk
+
+    def _begin(self) -> None:
+        self._received = 0
+        self._ends_s = self._clock() + _PACE_S
+
+    async def _wait(self, content: aiohttp.StreamReader) -> bytes:
+        if not self._min_rate:
+            return await content.readany()
+        if self._clock() >= self._ends_s:  # our own work took that long, which is not theirs
+            self._begin()
+        try:
+            async with asyncio.timeout_at(self._ends_s):
+                return await content.readany()
+        except TimeoutError as err:
+            raise FetchError(
+                ErrorCode.FETCH_TIMEOUT,
+                f"The body came at less than {self._min_rate:,} bytes per second",
+                retryable=True,
+                min_rate=self._min_rate,
+            ) from err
 
 
 @dataclass(slots=True)
@@ -294,9 +302,12 @@ class _Response(aiohttp.ClientResponse):
     peer: str | None = None
 
     async def start(self, connection: Connection) -> aiohttp.ClientResponse:
-        name = connection.transport and connection.transport.get_extra_info("peername")
-        self.peer = str(name[0]) if name else None
-        return await super().start(connection)
+        transport = connection.transport  # no longer there once the body has come
+        await super().start(connection)
+        if self.status in _REDIRECTS and transport is not None:
+            name = transport.get_extra_info("peername")
+            self.peer = str(name[0]) if name else None
+        return self
 
 
 @dataclass(frozen=True, slots=True)
