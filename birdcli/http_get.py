@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
@@ -30,7 +30,7 @@ from birdcli.retry import RETRYABLE_STATUSES, AskedToWaitError, parse_retry_afte
 from birdcli.web_url import redirect_target
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
     from aiohttp.connector import Connection
     from yarl import URL
@@ -112,9 +112,10 @@ class HttpClient:
             FetchError: There is no usable answer; an `AskedToWaitError` if the server says when
                 there may be one.
         """
-        way = _Way(target.url)
+        limit = asyncio.timeout(self._settings.timeout_s)
+        way = _Way(target.url, limit)
         try:
-            async with asyncio.timeout(self._settings.timeout_s):
+            async with limit:
                 return await self._follow(target, way, known, slot)
         except TimeoutError as err:
             late = FetchError(
@@ -137,7 +138,7 @@ class HttpClient:
             url = way.url
             async with self._response(url, target.headers_for(url), known, private) as response:
                 if response.status not in _REDIRECTS:
-                    return await self._answer(response, known, slot)
+                    return await self._answer(response, way, known, slot)
                 private = private and (
                     self._settings.allow_private_redirects or self._is_private(response, url)
                 )
@@ -186,6 +187,7 @@ class HttpClient:
     async def _answer(
         self,
         response: aiohttp.ClientResponse,
+        way: _Way,
         known: Validators | None,
         slot: DownloadSlot | None,
     ) -> Body | Unchanged:
@@ -196,14 +198,16 @@ class HttpClient:
         data = b""
         if response.status in _WHOLE:
             with mapped_faults(response.url, reading=True):
-                data = await self._read(response, slot)
+                data = await self._read(response, way, slot)
         if not data:
             raise FetchError(
                 ErrorCode.FETCH_EMPTY, "The answer has no body", status=response.status
             )
         return Body(data, response.headers)
 
-    async def _read(self, response: aiohttp.ClientResponse, slot: DownloadSlot | None) -> bytes:
+    async def _read(
+        self, response: aiohttp.ClientResponse, way: _Way, slot: DownloadSlot | None
+    ) -> bytes:
         if response.content_length is not None:
             self._check_size(response.content_length)
         decoder = decoder_for(",".join(response.headers.getall("Content-Encoding", ())))
@@ -214,8 +218,9 @@ class HttpClient:
             for number, piece in enumerate(decoder.feed(chunk)):
                 size += len(piece)
                 self._check_size(size)
-                if slot is not None:
-                    await slot.share.reach(size)
+                if slot is not None and size > slot.share.size:
+                    with way.at_rest():
+                        await slot.share.reach(size)
                 pieces.append(piece)
                 if number:  # a chunk that holds so much must not stop everybody else
                     await asyncio.sleep(0)
@@ -288,12 +293,24 @@ class _Pace:
 
 @dataclass(slots=True)
 class _Way:
-    """Where redirects have led so far."""
+    """Where redirects have led so far, and the time limit of the attempt."""
 
     url: URL
+    limit: asyncio.Timeout
 
     def has_left(self, target: WebUrl) -> bool:
         return (self.url.raw_host or "").lower() != target.host
+
+    @contextmanager
+    def at_rest(self) -> Iterator[None]:
+        """Stops the clock: the server is not to blame that memory is short here."""
+        when_s = self.limit.when()
+        assert when_s is not None  # noqa: S101 - every attempt has a limit
+        clock = asyncio.get_running_loop().time
+        left_s = when_s - clock()
+        self.limit.reschedule(None)
+        yield
+        self.limit.reschedule(clock() + left_s)
 
 
 class _Response(aiohttp.ClientResponse):

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from birdcli.budget import ByteBudget
+from birdcli.download_slot import DownloadSlot
 from birdcli.errors import ErrorCode, FetchError
 from birdcli.fetch import open_http_fetcher
 from birdcli.items import FetchedImage, ImageRef, SourceKind, Timings
@@ -226,6 +228,40 @@ async def test_an_endless_body_on_a_redirect_is_not_read() -> None:
         head = b"HTTP/1.1 302 Found\r\nLocation: %s\r\n\r\n" % server.url("/b.jpg").encode()
         async with sending(head, b"x" * 65_536, for_ever=True) as url:
             assert (await fetch(url)).data == b"bird"
+
+
+async def test_waiting_for_memory_is_not_the_servers_fault() -> None:
+    budget = ByteBudget(100_000)
+    older = await budget.share()
+    for _ in range(60):
+        older.settle(10_000)  # pictures are small so far
+    younger = await budget.share()
+    await older.reach(85_000)
+    slot = DownloadSlot(asyncio.Semaphore(0), younger)
+    settings = replace(SETTINGS, timeout_s=0.3)
+    body = b"x" * 60_000
+    async with (
+        ImageServer({"/a.jpg": Reply(body=body)}) as server,
+        open_http_fetcher(settings) as fetcher,
+    ):
+        asyncio.get_running_loop().call_later(0.6, older.close)
+        ref = ImageRef(index=0, source=server.url("/a.jpg"), kind=SourceKind.URL)
+        image = await fetcher.fetch(ref, Timings(time.perf_counter()), slot=slot)
+    assert (image.data, image.attempts) == (body, 1)
+    assert image.timings.total_ms > 500
+
+
+async def test_an_announced_length_takes_no_memory_from_others() -> None:
+    budget = ByteBudget(1_000_000)
+    first, second = await budget.share(), await budget.share()
+    slot = DownloadSlot(asyncio.Semaphore(0), first)
+    reply = Reply(body=b"bird", declared=900_000)
+    async with ImageServer({"/a.jpg": reply}) as server, open_http_fetcher(SETTINGS) as fetcher:
+        ref = ImageRef(index=0, source=server.url("/a.jpg"), kind=SourceKind.URL)
+        with pytest.raises(FetchError) as caught:
+            await fetcher.fetch(ref, Timings(time.perf_counter()), slot=slot)
+    assert caught.value.code is ErrorCode.FETCH_TRUNCATED
+    assert first.size == second.size
 
 
 # Lies

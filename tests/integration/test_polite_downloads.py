@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import resource
 import time
 from typing import TYPE_CHECKING
 
@@ -164,3 +165,18 @@ async def test_a_host_that_wants_an_hour_holds_up_nothing() -> None:
         assert time.perf_counter() - began_s < 5
         assert len(server.requests) == 6
     assert set(codes(outcomes)) == {"fetch.rate_limited"}
+
+
+async def test_a_list_of_many_hosts_does_not_run_out_of_files() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    async with ImageServer({"/a.jpg": BIRD}, addresses=("0.0.0.0",)) as server:
+        urls = [
+            server.url("/a.jpg").replace("127.0.0.1", f"127.1.{n // 250}.{n % 250 + 1}")
+            for n in range(600)
+        ]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (400, hard))
+        try:
+            outcomes = await run(urls, FetchSettings(concurrency=32))
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert set(codes(outcomes)) == {"ok"}
