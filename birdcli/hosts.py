@@ -85,7 +85,8 @@ class Hosts(Generic[T]):
         self._per_host = per_host
         self._gap_s = 0.0 if rate is None else 1.0 / rate
         self._clock = clock
-        self._hosts: OrderedDict[str, _Host[T]] = OrderedDict()
+        self._hosts: dict[str, _Host[T]] = {}
+        self._idle: OrderedDict[str, None] = OrderedDict()  # in trouble, and needed by nobody
         self._ready: deque[_Host[T]] = deque()
         self._timers: list[tuple[float, int, _Host[T]]] = []
         self._timer_count = 0
@@ -103,6 +104,7 @@ class Hosts(Generic[T]):
         if self._dropped:
             return
         entry = self._host(host)
+        self._idle.pop(host, None)
         entry.waiting.append(item)
         self._waiting += 1
         self._list(entry)
@@ -151,6 +153,7 @@ class Hosts(Generic[T]):
         """Asks the host for nothing for so long; longer pauses count."""
         entry = self._host(host)
         entry.paused_until_s = max(entry.paused_until_s, self._clock() + seconds)
+        self._forget(entry)
 
     def book(self, host: str) -> float:
         """Counts a further request of a turn, or returns for how long it may not be made, seconds.
@@ -178,6 +181,7 @@ class Hosts(Generic[T]):
         entry = self._host(host)
         entry.health.failed(self._clock(), code)
         self._list(entry)  # what waits may have to be refused
+        self._forget(entry)
 
     def may_retry(self, host: str) -> bool:
         """Tells whether the retry budget of a host allows another attempt."""
@@ -208,6 +212,7 @@ class Hosts(Generic[T]):
             entry.next_s = now_s + self._gap_s
             turn = Turn(item, entry.name, is_probe=entry.health.asked())
         self._list(entry)
+        self._forget(entry)
         return turn
 
     def _list(self, entry: _Host[T]) -> None:
@@ -245,15 +250,14 @@ class Hosts(Generic[T]):
             return
         now_s = self._clock()
         if entry.health.is_well and entry.available_s <= now_s:
+            self._idle.pop(entry.name, None)
             del self._hosts[entry.name]
             return
-        self._hosts.move_to_end(entry.name)
-        if len(self._hosts) > _REMEMBERED:
-            oldest = next(iter(self._hosts.values()))
-            if oldest.active or oldest.waiting:
-                self._hosts.move_to_end(oldest.name)
-            else:
-                del self._hosts[oldest.name]
+        self._idle[entry.name] = None
+        self._idle.move_to_end(entry.name)
+        if len(self._idle) > _REMEMBERED:
+            oldest, _ = self._idle.popitem(last=False)
+            del self._hosts[oldest]
 
 
 def _circuit_open(entry: _Host[T]) -> FetchError:

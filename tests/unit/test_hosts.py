@@ -157,6 +157,47 @@ async def test_a_circuit_that_opens_during_a_pause_refuses_what_waits_at_once(
     queue.give_back(turn)
 
 
+async def test_hosts_that_wait_do_not_keep_those_in_trouble(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("birdcli.hosts._REMEMBERED", 5)
+    queue = hosts(clock)
+    for number in range(20):
+        queue.put(f"h{number}", "item")
+    for number in range(20, 100):
+        turn = await taken(queue)
+        queue.failed(turn.host, "fetch.dns")
+        queue.give_back(turn)
+        queue.put(f"h{number}", "item")
+    assert len(queue) == 20 + 5
+
+
+async def test_trouble_outside_of_a_turn_is_remembered_within_bounds(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("birdcli.hosts._REMEMBERED", 5)
+    queue = hosts(clock)
+    for number in range(20):
+        queue.failed(f"h{number}", "fetch.dns")
+        queue.pause(f"p{number}", 10.0)
+    assert len(queue) == 5
+
+
+async def test_a_host_whose_inputs_were_all_refused_counts_among_those_in_trouble(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("birdcli.hosts._REMEMBERED", 5)
+    queue = hosts(clock)
+    for number in range(5):
+        for _ in range(BUDGET):
+            queue.failed(f"h{number}", "fetch.dns")
+    for number in range(5):
+        queue.put(f"h{number}", "item")
+        assert (await taken(queue)).refused is not None
+    queue.pause("other", 10.0)
+    assert len(queue) == 5
+
+
 async def test_what_comes_after_dropping_is_not_waited_for(clock: Clock) -> None:
     queue = hosts(clock)
     queue.pause("a", 45.0)
