@@ -24,8 +24,19 @@ _METADATA: Final = frozenset(
         *("100.100.100.200", "168.63.129.16", "192.0.0.192"),
     )
 )
-_NAT64: Final = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("64:ff9b:1::/48"))
-_COMPATIBLE: Final = ipaddress.ip_network("::/96")
+_GLOBAL_UNICAST: Final = ipaddress.ip_network("2000::/3")
+_NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
+# Each ends with an IPv4 address: compatible, translated (SIIT), and the two of NAT64.
+_ENDS_WITH_IPV4: Final = (
+    *(ipaddress.ip_network("::/96"), ipaddress.ip_network("::ffff:0:0:0/96")),
+    *(_NAT64, ipaddress.ip_network("64:ff9b:1::/48")),
+)
+_ISATAP: Final = (0x0000_5EFE, 0x0200_5EFE)
+# Special, whatever the Python at hand knows: protocols, 6to4 relays, documentation.
+_SPECIAL: Final = tuple(
+    ipaddress.ip_network(network)
+    for network in ("192.0.0.0/24", "192.88.99.0/24", "2001:db8::/32", "3fff::/20")
+)
 
 
 class AddressClass(StrEnum):
@@ -76,9 +87,15 @@ def literal_address(host: str) -> str | None:
 def _class_of(address: Address) -> AddressClass:
     if address in _METADATA:
         return AddressClass.METADATA
-    if address.is_global and not address.is_multicast:
-        return AddressClass.PUBLIC
-    return AddressClass.PRIVATE
+    if isinstance(address, ipaddress.IPv6Address) and not _may_be_public(address):
+        return AddressClass.PRIVATE
+    if address.is_multicast or any(address in network for network in _SPECIAL):
+        return AddressClass.PRIVATE
+    return AddressClass.PUBLIC if address.is_global else AddressClass.PRIVATE
+
+
+def _may_be_public(address: ipaddress.IPv6Address) -> bool:
+    return address in _GLOBAL_UNICAST or address in _NAT64 or address.ipv4_mapped is not None
 
 
 def _embedded(address: Address) -> Iterator[Address]:
@@ -90,7 +107,8 @@ def _embedded(address: Address) -> Iterator[Address]:
         yield address.sixtofour
     if address.teredo is not None:
         yield from address.teredo
-    if any(address in network for network in (*_NAT64, _COMPATIBLE)):
+    is_isatap = int(address) >> 32 & 0xFFFF_FFFF in _ISATAP
+    if is_isatap or any(address in network for network in _ENDS_WITH_IPV4):
         yield ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
 
 

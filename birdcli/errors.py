@@ -162,9 +162,14 @@ class SourceError(ItemError):
 
 
 class FetchError(ItemError):
-    """A URL did not deliver its bytes."""
+    """A URL did not deliver its bytes.
+
+    Attributes:
+        elsewhere: Whether it was a host that the URL's own host had redirected to.
+    """
 
     family = "fetch"
+    elsewhere = False
 
 
 class DecodeError(ItemError):

@@ -171,13 +171,14 @@ class HttpFetcher:
                         last_code = err.code
                         self._tell(host, err)
                         remaining_s = ends_s - loop.time()
-                        pause_s = self._pause(host, err, attempt, remaining_s)
-                        if pause_s is None:
+                        plan = self._retry.plan(err, attempt=attempt, remaining_s=remaining_s)
+                        if isinstance(plan, GiveUp) or not self._hosts.may_retry(host):
+                            raise
+                        if not await self._wait_for(host, plan.pause_s, ends_s, slot):
                             raise
                     else:
                         self._hosts.succeeded(host)
                         return answer, attempt
-                    await self._wait(pause_s, slot)
         except TimeoutError as err:
             if asking:
                 self._hosts.failed(host, ErrorCode.FETCH_DEADLINE)
@@ -191,6 +192,9 @@ class HttpFetcher:
 
     def _tell(self, host: str, err: FetchError) -> None:
         """Lets all inputs of a host know how it answered one."""
+        if err.elsewhere:  # it did answer: whom it redirects to is not its fault
+            self._hosts.succeeded(host)
+            return
         if err.retryable:
             self._hosts.failed(host, err.code)
         elif err.code not in _NO_ANSWER:
@@ -198,13 +202,22 @@ class HttpFetcher:
         if isinstance(err, AskedToWaitError):
             self._hosts.pause(host, min(err.wait_s, self._settings.deadline_s))
 
-    def _pause(self, host: str, err: FetchError, attempt: int, remaining_s: float) -> float | None:
-        """Returns how long to wait before the next attempt, or None if there is none."""
-        plan = self._retry.plan(err, attempt=attempt, remaining_s=remaining_s)
-        if isinstance(plan, GiveUp) or not self._hosts.may_retry(host):
-            return None
-        pause_s = max(plan.pause_s, self._hosts.pause_left_s(host))
-        return pause_s if pause_s < remaining_s else None
+    async def _wait_for(
+        self, host: str, pause_s: float, ends_s: float, slot: DownloadSlot | None
+    ) -> bool:
+        """Waits until a host may be asked again; False if it may not before the deadline.
+
+        Meanwhile other inputs may have been told to pause, or have used up its budget.
+        """
+        loop = asyncio.get_running_loop()
+        while pause_s < ends_s - loop.time():
+            await self._wait(pause_s, slot)
+            if not self._hosts.may_retry(host):
+                return False
+            pause_s = self._hosts.book(host)
+            if not pause_s:
+                return True
+        return False
 
     async def _wait(self, pause_s: float, slot: DownloadSlot | None) -> None:
         if slot is None:

@@ -46,7 +46,9 @@ class Turn(Generic[T]):
 
 
 class _Host(Generic[T]):
-    __slots__ = ("active", "health", "listed", "name", "next_s", "paused_until_s", "waiting")
+    __slots__ = (
+        *("active", "health", "listed", "name", "next_s", "paused_until_s", "timer_s", "waiting"),
+    )
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -56,6 +58,7 @@ class _Host(Generic[T]):
         self.paused_until_s = 0.0
         self.health = HostHealth()
         self.listed = False
+        self.timer_s: float | None = None
 
     @property
     def available_s(self) -> float:
@@ -82,12 +85,14 @@ class Hosts(Generic[T]):
         self._per_host = per_host
         self._gap_s = 0.0 if rate is None else 1.0 / rate
         self._clock = clock
-        self._hosts: OrderedDict[str, _Host[T]] = OrderedDict()
+        self._hosts: dict[str, _Host[T]] = {}
+        self._idle: OrderedDict[str, None] = OrderedDict()  # in trouble, and needed by nobody
         self._ready: deque[_Host[T]] = deque()
         self._timers: list[tuple[float, int, _Host[T]]] = []
         self._timer_count = 0
         self._waiting = 0
         self._ended = False
+        self._dropped = False
         self._news = asyncio.Event()
 
     def __len__(self) -> int:
@@ -95,8 +100,11 @@ class Hosts(Generic[T]):
         return len(self._hosts)
 
     def put(self, host: str, item: T) -> None:
-        """Adds an input."""
+        """Adds an input; after `drop` it is forgotten at once."""
+        if self._dropped:
+            return
         entry = self._host(host)
+        self._idle.pop(host, None)
         entry.waiting.append(item)
         self._waiting += 1
         self._list(entry)
@@ -111,6 +119,7 @@ class Hosts(Generic[T]):
         for entry in self._hosts.values():
             entry.waiting.clear()
         self._waiting = 0
+        self._dropped = True
         self.end()
 
     async def turn(self) -> Turn[T] | None:
@@ -144,28 +153,40 @@ class Hosts(Generic[T]):
         """Asks the host for nothing for so long; longer pauses count."""
         entry = self._host(host)
         entry.paused_until_s = max(entry.paused_until_s, self._clock() + seconds)
+        self._forget(entry)
 
-    def pause_left_s(self, host: str) -> float:
-        """Returns for how long a host is still paused or over its rate, and counts a request."""
-        entry = self._host(host)
+    def book(self, host: str) -> float:
+        """Counts a further request of a turn, or returns for how long it may not be made, seconds.
+
+        Returns:
+            0 if the request may be made now. Else ask again after that time: a host that was not
+            available then may have been paused anew, or another input was faster.
+        """
+        entry = self._hosts.get(host)
+        if entry is None:
+            return 0.0
         now_s = self._clock()
-        start_s = max(now_s, entry.available_s)
-        entry.next_s = start_s + self._gap_s
-        return start_s - now_s
+        if now_s < entry.available_s:
+            return entry.available_s - now_s
+        entry.next_s = now_s + self._gap_s
+        return 0.0
 
     def succeeded(self, host: str) -> None:
         """Notes an answer, be it that there is no such picture."""
-        self._host(host).health.succeeded()
+        if (entry := self._hosts.get(host)) is not None:
+            entry.health.succeeded()
 
     def failed(self, host: str, code: str) -> None:
         """Notes a failure that may pass."""
         entry = self._host(host)
         entry.health.failed(self._clock(), code)
         self._list(entry)  # what waits may have to be refused
+        self._forget(entry)
 
     def may_retry(self, host: str) -> bool:
         """Tells whether the retry budget of a host allows another attempt."""
-        return self._host(host).health.may_retry
+        entry = self._hosts.get(host)
+        return entry is None or entry.health.may_retry
 
     def _host(self, name: str) -> _Host[T]:
         entry = self._hosts.get(name)
@@ -191,6 +212,7 @@ class Hosts(Generic[T]):
             entry.next_s = now_s + self._gap_s
             turn = Turn(item, entry.name, is_probe=entry.health.asked())
         self._list(entry)
+        self._forget(entry)
         return turn
 
     def _list(self, entry: _Host[T]) -> None:
@@ -202,34 +224,40 @@ class Hosts(Generic[T]):
             if entry.active >= self._per_host:
                 return  # `give_back` comes here
             if now_s < entry.available_s:
-                self._timer_count += 1
-                heapq.heappush(self._timers, (entry.available_s, self._timer_count, entry))
-                entry.listed = True
-                self._news.set()
+                self._set_timer(entry)
                 return
         self._ready.append(entry)
         entry.listed = True
         self._news.set()
 
+    def _set_timer(self, entry: _Host[T]) -> None:
+        if entry.timer_s != entry.available_s:
+            entry.timer_s = entry.available_s
+            self._timer_count += 1
+            heapq.heappush(self._timers, (entry.timer_s, self._timer_count, entry))
+            self._news.set()
+
     def _wake(self) -> None:
         now_s = self._clock()
         while self._timers and self._timers[0][0] <= now_s:
-            self._ready.append(heapq.heappop(self._timers)[2])
+            set_for_s, _, entry = heapq.heappop(self._timers)
+            if entry.timer_s == set_for_s:
+                entry.timer_s = None
+                self._list(entry)
 
     def _forget(self, entry: _Host[T]) -> None:
         if entry.active or entry.waiting:
             return
         now_s = self._clock()
         if entry.health.is_well and entry.available_s <= now_s:
+            self._idle.pop(entry.name, None)
             del self._hosts[entry.name]
             return
-        self._hosts.move_to_end(entry.name)
-        if len(self._hosts) > _REMEMBERED:
-            oldest = next(iter(self._hosts.values()))
-            if oldest.active or oldest.waiting:
-                self._hosts.move_to_end(oldest.name)
-            else:
-                del self._hosts[oldest.name]
+        self._idle[entry.name] = None
+        self._idle.move_to_end(entry.name)
+        if len(self._idle) > _REMEMBERED:
+            oldest, _ = self._idle.popitem(last=False)
+            del self._hosts[oldest]
 
 
 def _circuit_open(entry: _Host[T]) -> FetchError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
@@ -23,14 +23,16 @@ from birdcli.address_guard import (
 from birdcli.content_coding import decoder_for
 from birdcli.errors import ErrorCode, FetchError
 from birdcli.http_faults import blocked_address, mapped_faults, status_message
+from birdcli.open_files import allow_open_files
 from birdcli.proxies import Proxies, resolve_proxies
 from birdcli.resolver import Resolver
 from birdcli.retry import RETRYABLE_STATUSES, AskedToWaitError, parse_retry_after
 from birdcli.web_url import redirect_target
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
+    from aiohttp.connector import Connection
     from yarl import URL
 
     from birdcli.download_slot import DownloadSlot
@@ -52,6 +54,9 @@ _EMPTY: Final = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.RESET_CONTENT})
 _LONGEST_HEADER_BYTES: Final = 32_768  # policies and cookies of real sites pass aiohttp's 8 KB
 _DNS_TTL_S: Final = 300
 _PACE_S: Final = 5.0
+# No limit of the connector counts idle connections: with a list of many hosts they would use up all
+# descriptors. Requests to a host that is in use follow each other within milliseconds.
+_IDLE_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +95,6 @@ class HttpClient:
         """
         self._settings = settings
         self._sessions = sessions
-        # Hosts that were found at private addresses alone, and may redirect to each other.
-        self._private_hosts: set[tuple[str, int | None]] = set()
         self._proxies = proxies
         self._wall_clock = wall_clock
 
@@ -109,30 +112,37 @@ class HttpClient:
             FetchError: There is no usable answer; an `AskedToWaitError` if the server says when
                 there may be one.
         """
+        limit = asyncio.timeout(self._settings.timeout_s)
+        way = _Way(target.url, limit)
         try:
-            async with asyncio.timeout(self._settings.timeout_s):
-                return await self._follow(target, known, slot)
+            async with limit:
+                return await self._follow(target, way, known, slot)
         except TimeoutError as err:
-            raise FetchError(
+            late = FetchError(
                 ErrorCode.FETCH_TIMEOUT,
                 f"No whole answer within {self._settings.timeout_s:g} s",
                 retryable=True,
-            ) from err
+            )
+            late.elsewhere = way.has_left(target)
+            raise late from err
+        except FetchError as err:
+            err.elsewhere = way.has_left(target)
+            raise
 
     async def _follow(
-        self, target: WebUrl, known: Validators | None, slot: DownloadSlot | None
+        self, target: WebUrl, way: _Way, known: Validators | None, slot: DownloadSlot | None
     ) -> Body | Unchanged:
         """Sends one request, and those it is redirected to."""
-        url = target.url
         private = not self._settings.deny_private
         for _ in range(self._settings.max_redirects + 1):
+            url = way.url
             async with self._response(url, target.headers_for(url), known, private) as response:
                 if response.status not in _REDIRECTS:
-                    return await self._answer(response, known, slot)
+                    return await self._answer(response, way, known, slot)
                 private = private and (
-                    self._settings.allow_private_redirects or _place(url) in self._private_hosts
+                    self._settings.allow_private_redirects or self._is_private(response, url)
                 )
-                url = redirect_target(url, response.headers.get("Location"))
+                way.url = redirect_target(url, response.headers.get("Location"))
         raise FetchError(
             ErrorCode.FETCH_REDIRECT, f"More than {self._settings.max_redirects} redirects"
         )
@@ -154,8 +164,6 @@ class HttpClient:
                 proxy=proxy,
                 allow_redirects=False,
             )
-        if trail.tried:
-            self._remember(url, trail)
         async with response:
             yield response
 
@@ -168,15 +176,18 @@ class HttpClient:
         if found is AddressClass.METADATA or (found is AddressClass.PRIVATE and not trail.private):
             raise blocked_address(url.raw_host or "", found)
 
-    def _remember(self, url: URL, trail: Trail) -> None:
-        if set(trail.tried) == {AddressClass.PRIVATE} and not trail.is_proxy:
-            self._private_hosts.add(_place(url))
-        else:
-            self._private_hosts.discard(_place(url))
+    def _is_private(self, response: aiohttp.ClientResponse, url: URL) -> bool:
+        """Tells whether an answer came from a private address, and may lead to another."""
+        host = url.raw_host or ""
+        number = getattr(response, "peer", None)
+        if self._proxies.proxy_for(url.scheme, host) is not None:  # the peer is the proxy
+            number = literal_address(host)
+        return number is not None and self._sessions.classify(number) is AddressClass.PRIVATE
 
     async def _answer(
         self,
         response: aiohttp.ClientResponse,
+        way: _Way,
         known: Validators | None,
         slot: DownloadSlot | None,
     ) -> Body | Unchanged:
@@ -187,28 +198,29 @@ class HttpClient:
         data = b""
         if response.status in _WHOLE:
             with mapped_faults(response.url, reading=True):
-                data = await self._read(response, slot)
+                data = await self._read(response, way, slot)
         if not data:
             raise FetchError(
                 ErrorCode.FETCH_EMPTY, "The answer has no body", status=response.status
             )
         return Body(data, response.headers)
 
-    async def _read(self, response: aiohttp.ClientResponse, slot: DownloadSlot | None) -> bytes:
+    async def _read(
+        self, response: aiohttp.ClientResponse, way: _Way, slot: DownloadSlot | None
+    ) -> bytes:
         if response.content_length is not None:
             self._check_size(response.content_length)
-            if slot is not None:
-                await slot.share.reach(response.content_length)
         decoder = decoder_for(",".join(response.headers.getall("Content-Encoding", ())))
         pieces = []
         size = 0
         pace = _Pace(self._settings.min_rate)
-        async for chunk in pace.timed(response.content):
+        while chunk := await pace.read(response.content):
             for number, piece in enumerate(decoder.feed(chunk)):
                 size += len(piece)
                 self._check_size(size)
-                if slot is not None:
-                    await slot.share.reach(size)
+                if slot is not None and size > slot.share.size:
+                    with way.at_rest():
+                        await slot.share.reach(size)
                 pieces.append(piece)
                 if number:  # a chunk that holds so much must not stop everybody else
                     await asyncio.sleep(0)
@@ -239,40 +251,80 @@ class HttpClient:
 
 
 class _Pace:
-    """Chunks of a body that comes fast enough: so many bytes in every few seconds."""
+    """Reads a body that comes fast enough: so many bytes in every few seconds."""
 
     def __init__(self, min_rate: int) -> None:
         self._min_rate = min_rate
         self._wanted = max(int(min_rate * _PACE_S), 1)
+        self._received = 0
+        self._clock = asyncio.get_running_loop().time
+        self._ends_s = self._clock() + _PACE_S
 
-    async def timed(self, content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
-        loop = asyncio.get_running_loop()
-        received = 0
-        ends_s = loop.time() + _PACE_S
-        chunks = content.iter_any()
-        while True:
-            try:
-                async with asyncio.timeout_at(ends_s if self._min_rate else None):
-                    chunk = await anext(chunks)
-            except StopAsyncIteration:
-                return
-            except TimeoutError as err:
-                raise FetchError(
-                    ErrorCode.FETCH_TIMEOUT,
-                    f"The body came at less than {self._min_rate:,} bytes per second",
-                    retryable=True,
-                    min_rate=self._min_rate,
-                ) from err
-            received += len(chunk)
-            if received >= self._wanted:
-                received, ends_s = 0, loop.time() + _PACE_S
-            yield chunk
-            if loop.time() >= ends_s:  # our own work took that long, which is not theirs
-                ends_s = loop.time() + _PACE_S
+    async def read(self, content: aiohttp.StreamReader) -> bytes:
+        """Returns what has come, waiting if need be; nothing at the end."""
+        chunk = content.read_nowait()  # small pictures are there at once, and need no timer
+        if not chunk and not content.at_eof():
+            chunk = await self._wait(content)
+        self._received += len(chunk)
+        if self._received >= self._wanted:
+            self._begin()
+        return chunk
+
+    def _begin(self) -> None:
+        self._received = 0
+        self._ends_s = self._clock() + _PACE_S
+
+    async def _wait(self, content: aiohttp.StreamReader) -> bytes:
+        if not self._min_rate:
+            return await content.readany()
+        if self._clock() >= self._ends_s:  # our own work took that long, which is not theirs
+            self._begin()
+        try:
+            async with asyncio.timeout_at(self._ends_s):
+                return await content.readany()
+        except TimeoutError as err:
+            raise FetchError(
+                ErrorCode.FETCH_TIMEOUT,
+                f"The body came at less than {self._min_rate:,} bytes per second",
+                retryable=True,
+                min_rate=self._min_rate,
+            ) from err
 
 
-def _place(url: URL) -> tuple[str, int | None]:
-    return (url.raw_host or "").lower(), url.port
+@dataclass(slots=True)
+class _Way:
+    """Where redirects have led so far, and the time limit of the attempt."""
+
+    url: URL
+    limit: asyncio.Timeout
+
+    def has_left(self, target: WebUrl) -> bool:
+        return (self.url.raw_host or "").lower() != target.host
+
+    @contextmanager
+    def at_rest(self) -> Iterator[None]:
+        """Stops the clock: the server is not to blame that memory is short here."""
+        when_s = self.limit.when()
+        assert when_s is not None  # noqa: S101 - every attempt has a limit
+        clock = asyncio.get_running_loop().time
+        left_s = when_s - clock()
+        self.limit.reschedule(None)
+        yield
+        self.limit.reschedule(clock() + left_s)
+
+
+class _Response(aiohttp.ClientResponse):
+    """Knows the address of its own connection, be it new or used before."""
+
+    peer: str | None = None
+
+    async def start(self, connection: Connection) -> aiohttp.ClientResponse:
+        transport = connection.transport  # no longer there once the body has come
+        await super().start(connection)
+        if self.status in _REDIRECTS and transport is not None:
+            name = transport.get_extra_info("peername")
+            self.peer = str(name[0]) if name else None
+        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,6 +356,7 @@ async def open_http_client(
         UsageError: ``usage.bad_flag`` for a proxy that cannot be used.
     """
     chosen = resolve_proxies() if proxies is None else proxies
+    allow_open_files()
     guard = AddressGuard(classify)
     async with _session(settings, guard) as anywhere, _session(settings, guard) as public:
         sessions = Sessions(anywhere, public, classify)
@@ -316,10 +369,12 @@ def _session(settings: FetchSettings, guard: AddressGuard) -> aiohttp.ClientSess
             limit=settings.concurrency,
             # Redirects reach hosts that nobody holds a slot of.
             limit_per_host=settings.per_host,
+            keepalive_timeout=_IDLE_S,
             ttl_dns_cache=_DNS_TTL_S,
             resolver=Resolver(),
             socket_factory=guard.open_socket,
         ),
+        response_class=_Response,
         cookie_jar=aiohttp.DummyCookieJar(),
         headers=_HEADERS,
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),  # ours cover redirects

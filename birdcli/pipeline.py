@@ -123,7 +123,9 @@ class Pipeline:
         self._window = asyncio.Semaphore(settings.window)
         self._budget = ByteBudget(settings.max_bytes)
         self._places = asyncio.Semaphore(settings.fetchers)
-        self._hosts: Hosts[Unread] = hosts or Hosts(per_host=settings.fetchers, clock=_loop_time)
+        self._hosts: Hosts[Unread] = (
+            Hosts(per_host=settings.fetchers, clock=_loop_time) if hosts is None else hosts
+        )
         self._order = RecordOrder()
         self._shared = SharedUrls(clock)
         self.watch = Watch()

@@ -20,6 +20,7 @@ import pytest
 from birdcli import __version__
 from birdcli.errors import ErrorCode, FetchError, ItemError, SourceError
 from birdcli.fetch import HttpFetcher, Surroundings, open_http_fetcher
+from birdcli.hosts import Hosts
 from birdcli.items import FetchedImage, ImageRef, SourceKind, Stage, Timings, Validators
 from birdcli.proxies import Proxies, resolve_proxies
 from birdcli.settings import FetchSettings
@@ -67,10 +68,12 @@ async def fetching(
     proxies: Proxies | None = None,
     wall_clock: Callable[[], float] = time.time,
 ) -> AsyncIterator[HttpFetcher]:
-    surroundings = Surroundings(
-        sleep=pauses or Pauses(), rng=random.Random(7), wall_clock=wall_clock
-    )
-    async with open_http_fetcher(settings, proxies=proxies, surroundings=surroundings) as fetcher:
+    pauses = pauses or Pauses()
+    surroundings = Surroundings(sleep=pauses, rng=random.Random(7), wall_clock=wall_clock)
+    hosts: Hosts[None] = Hosts(per_host=settings.per_host, clock=lambda: sum(pauses.taken))
+    async with open_http_fetcher(
+        settings, hosts=hosts, proxies=proxies, surroundings=surroundings
+    ) as fetcher:
         yield fetcher
 
 

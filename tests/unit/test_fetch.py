@@ -12,6 +12,7 @@ import pytest
 
 from birdcli.errors import ErrorCode, FetchError
 from birdcli.fetch import HttpFetcher, Surroundings
+from birdcli.host_health import BUDGET
 from birdcli.hosts import Hosts
 from birdcli.http_get import Body, Unchanged
 from birdcli.items import ImageRef, SourceKind, Stage, Timings, Validators
@@ -73,6 +74,10 @@ class Pauses:
     def __init__(self) -> None:
         self.taken: list[float] = []
 
+    @property
+    def now_s(self) -> float:
+        return sum(self.taken)
+
     async def __call__(self, pause_s: float) -> None:
         self.taken.append(pause_s)
 
@@ -88,13 +93,15 @@ def fetcher_over(
     executor: ThreadPoolExecutor,
     *,
     pauses: Pauses | None = None,
+    hosts: Hosts[None] | None = None,
 ) -> HttpFetcher:
+    pauses = pauses or Pauses()
     return HttpFetcher(
         FetchSettings(retries=2),
         client,
         executor=executor,
-        hosts=Hosts(per_host=8, clock=lambda: 0.0),
-        surroundings=Surroundings(sleep=pauses or Pauses(), clock=Ticks(), rng=random.Random(1)),
+        hosts=Hosts(per_host=8, clock=lambda: pauses.now_s) if hosts is None else hosts,
+        surroundings=Surroundings(sleep=pauses, clock=Ticks(), rng=random.Random(1)),
     )
 
 
@@ -146,6 +153,60 @@ async def test_the_server_says_how_long_to_pause(executor: ThreadPoolExecutor) -
     wait = AskedToWaitError(ErrorCode.FETCH_RATE_LIMITED, "HTTP 429", status=429, wait_s=12.0)
     await fetcher_over(ScriptedClient(wait, BODY), executor, pauses=pauses).fetch(REF, Timings(0.0))
     assert pauses.taken == [12.0]
+
+
+async def test_a_pause_that_another_input_was_told_holds_for_all(
+    executor: ThreadPoolExecutor,
+) -> None:
+    pauses = Pauses()
+    hosts: Hosts[None] = Hosts(per_host=8, clock=lambda: pauses.now_s)
+    hosts.pause("h", 20.0)
+    fetcher = fetcher_over(ScriptedClient(DEAD, BODY), executor, pauses=pauses, hosts=hosts)
+    await fetcher.fetch(REF, Timings(0.0))
+    assert len(pauses.taken) == 2
+    assert pauses.now_s == pytest.approx(20.0)
+
+
+async def test_a_pause_past_the_deadline_gives_the_error_at_once(
+    executor: ThreadPoolExecutor,
+) -> None:
+    pauses = Pauses()
+    hosts: Hosts[None] = Hosts(per_host=8, clock=lambda: pauses.now_s)
+    hosts.pause("h", 1000.0)
+    fetcher = fetcher_over(ScriptedClient(DEAD, BODY), executor, pauses=pauses, hosts=hosts)
+    with pytest.raises(FetchError) as caught:
+        await fetcher.fetch(REF, Timings(0.0))
+    assert (caught.value.code, caught.value.attempts) == (ErrorCode.FETCH_CONNECT, 1)
+
+
+async def test_whoever_waits_does_not_ask_a_host_whose_budget_is_gone_meanwhile(
+    executor: ThreadPoolExecutor,
+) -> None:
+    hosts: Hosts[None] = Hosts(per_host=8, clock=lambda: 0.0)
+
+    class Meanwhile(Pauses):
+        async def __call__(self, pause_s: float) -> None:
+            for _ in range(BUDGET):
+                hosts.failed("h", "fetch.timeout")
+
+    client = ScriptedClient(DEAD, BODY)
+    fetcher = fetcher_over(client, executor, pauses=Meanwhile(), hosts=hosts)
+    with pytest.raises(FetchError):
+        await fetcher.fetch(REF, Timings(0.0))
+    assert len(client.asked) == 1
+
+
+async def test_failures_of_a_redirects_target_are_not_held_against_the_host(
+    executor: ThreadPoolExecutor,
+) -> None:
+    hosts: Hosts[None] = Hosts(per_host=8, clock=lambda: 0.0)
+    for _ in range(2 * BUDGET):
+        dead = AskedToWaitError(ErrorCode.FETCH_RATE_LIMITED, "429", status=429, wait_s=900.0)
+        dead.elsewhere = True
+        with pytest.raises(FetchError):
+            await fetcher_over(ScriptedClient(dead), executor, hosts=hosts).fetch(REF, Timings(0.0))
+    assert hosts.may_retry("h")
+    assert hosts.book("h") == 0.0
 
 
 async def test_validators_come_with_the_bytes(executor: ThreadPoolExecutor) -> None:

@@ -82,7 +82,7 @@ async def test_a_paused_host_keeps_nobody_else_waiting(clock: Clock) -> None:
     queue.put("b", "b1")
     assert (await taken(queue)).item == "b1"
     assert await nothing_to_take(queue)
-    assert queue.pause_left_s("a") == 30.0
+    assert queue.book("a") == 30.0
     clock.now_s += 30.0
     assert (await taken(queue)).item == "a1"
 
@@ -93,8 +93,9 @@ async def test_a_rate_spaces_the_requests_of_a_host(clock: Clock) -> None:
         queue.put("a", item)
     await taken(queue)
     assert await nothing_to_take(queue)
-    assert queue.pause_left_s("a") == 0.5  # a retry takes the next place
+    assert queue.book("a") == 0.5
     clock.now_s += 0.5
+    assert queue.book("a") == 0.0  # a retry is a request as well
     assert await nothing_to_take(queue)
     clock.now_s += 0.5
     assert (await taken(queue)).item == "a2"
@@ -139,6 +140,90 @@ async def test_a_host_that_fails_on_and_on_is_left_alone(clock: Clock) -> None:
         assert turn.refused.retryable
         assert dict(turn.refused.details) == {"host": "a", "last_code": "fetch.connect"}
     assert not queue.may_retry("a")
+
+
+async def test_a_circuit_that_opens_during_a_pause_refuses_what_waits_at_once(
+    clock: Clock,
+) -> None:
+    queue = hosts(clock)
+    queue.put("a", "first")
+    turn = await taken(queue)
+    queue.pause("a", 45.0)
+    queue.put("a", "waits")
+    assert await nothing_to_take(queue)
+    for _ in range(BUDGET):
+        queue.failed("a", "fetch.rate_limited")
+    assert (await taken(queue)).refused is not None
+    queue.give_back(turn)
+
+
+async def test_hosts_that_wait_do_not_keep_those_in_trouble(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("birdcli.hosts._REMEMBERED", 5)
+    queue = hosts(clock)
+    for number in range(20):
+        queue.put(f"h{number}", "item")
+    for number in range(20, 100):
+        turn = await taken(queue)
+        queue.failed(turn.host, "fetch.dns")
+        queue.give_back(turn)
+        queue.put(f"h{number}", "item")
+    assert len(queue) == 20 + 5
+
+
+async def test_trouble_outside_of_a_turn_is_remembered_within_bounds(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("birdcli.hosts._REMEMBERED", 5)
+    queue = hosts(clock)
+    for number in range(20):
+        queue.failed(f"h{number}", "fetch.dns")
+        queue.pause(f"p{number}", 10.0)
+    assert len(queue) == 5
+
+
+async def test_a_host_whose_inputs_were_all_refused_counts_among_those_in_trouble(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("birdcli.hosts._REMEMBERED", 5)
+    queue = hosts(clock)
+    for number in range(5):
+        for _ in range(BUDGET):
+            queue.failed(f"h{number}", "fetch.dns")
+    for number in range(5):
+        queue.put(f"h{number}", "item")
+        assert (await taken(queue)).refused is not None
+    queue.pause("other", 10.0)
+    assert len(queue) == 5
+
+
+async def test_what_comes_after_dropping_is_not_waited_for(clock: Clock) -> None:
+    queue = hosts(clock)
+    queue.pause("a", 45.0)
+    queue.drop()
+    queue.put("a", "late")
+    assert await asyncio.wait_for(queue.turn(), 5.0) is None
+
+
+async def test_a_longer_pause_holds_although_a_shorter_one_was_waited_for(clock: Clock) -> None:
+    queue = hosts(clock)
+    queue.pause("a", 10.0)
+    queue.put("a", "a1")
+    assert await nothing_to_take(queue)
+    queue.pause("a", 30.0)
+    clock.now_s += 10.0
+    assert await nothing_to_take(queue)
+    clock.now_s += 20.0
+    assert (await taken(queue)).item == "a1"
+
+
+async def test_answers_outside_of_a_turn_leave_nothing_behind(clock: Clock) -> None:
+    queue = hosts(clock)
+    queue.succeeded("a")
+    assert queue.may_retry("a")
+    assert queue.book("a") == 0.0
+    assert len(queue) == 0
 
 
 async def test_after_a_while_one_probe_is_let_through(clock: Clock) -> None:
