@@ -16,6 +16,7 @@ from PIL import Image, ImageFile
 
 from birdcli.errors import DecodeError, ErrorCode
 from birdcli.image_kind import identify, unsupported
+from birdcli.jpeg_scans import verify_scans
 from birdcli.ports import DecodedPixels
 from birdcli.preprocess import SIDEWAYS, find_recipe, render
 
@@ -31,8 +32,6 @@ _TIFF_DNG_VERSION = 0xC612
 _SMALLEST_FILE_BYTES = 40  # a damaged file below this lacks most of its header
 _MAX_BOXES = 64  # a hostile file could hold millions
 _MAX_REASON_CHARS = 160
-_START_OF_SCAN = b"\xff\xda"
-_MAX_SCANS = 100  # encoders write about ten
 
 _TRUNCATION = threading.Lock()
 
@@ -109,7 +108,8 @@ def decode_image(
         data: The whole encoded file.
         settings: Size, recipe and limits.
         clock: Seconds.
-        admit: Told how many pixels will be allocated, before they are; may wait.
+        admit: Told how many pixels will be allocated, before they are; may wait. It may be told
+            more than once.
 
     Returns:
         uint8 [settings.height, settings.width, 3] pixels, with facts about the full-size picture.
@@ -140,9 +140,11 @@ def _decode(
     recipe = find_recipe(settings.preprocessing)
     kind = identify(data)
     if kind == "WEBP":  # whose decoder allocates the canvas as soon as it is opened
-        _verify_size(_webp_canvas(data), settings.max_pixels)
+        canvas = _webp_canvas(data)
+        _verify_size(canvas, settings.max_pixels)
+        admit(canvas[0] * canvas[1])
     if kind == "JPEG":
-        _verify_scans(data)
+        verify_scans(data)
     opener = _load_opener(kind)
     with _library_faults(kind, data):
         picture = opener(io.BytesIO(data), "")
@@ -193,21 +195,6 @@ def _tolerating_truncation() -> Iterator[None]:
             yield
         finally:
             ImageFile.LOAD_TRUNCATED_IMAGES = False
-
-
-def _verify_scans(data: bytes) -> None:
-    """Refuses a JPEG that goes over its picture again and again.
-
-    Of 60 KB with 2,000 scans each of 6 megapixels takes 13 seconds, within every other limit.
-    Within the data of a scan the two bytes cannot occur.
-    """
-    scans = data.count(_START_OF_SCAN)
-    if scans > _MAX_SCANS:
-        raise DecodeError(
-            ErrorCode.DECODE_TOO_LARGE,
-            f"the JPEG file has {scans:,} scans, above the limit of {_MAX_SCANS}",
-            scans=scans,
-        )
 
 
 def _load_opener(kind: str) -> Callable[[io.BytesIO, str], ImageFile.ImageFile]:

@@ -1,11 +1,15 @@
 """Decoding in a process of its own, which may hang, crash or be killed: its whole main program.
 
-The parent writes encoded bytes to shared memory and a line to the request pipe; pixels and a line
-come back. It ends with the request pipe, whatever has become of the parent.
+The parent writes encoded bytes to shared memory and their size to the request pipe; pixels and a
+line come back. It ends with the request pipe, whatever has become of the parent: between two
+pictures because there is nothing to read, and in the middle of one, perhaps in C code that never
+returns, because the kernel then sends SIGIO (a parent's death signal would strike when the *thread*
+that started the process ends).
 """
 
 from __future__ import annotations
 
+import fcntl
 import io
 import json
 import mmap
@@ -13,19 +17,23 @@ import os
 import resource
 import signal
 import sys
-from contextlib import suppress
+import time
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from birdcli.decode import decode_image, ignore_library_warnings
 from birdcli.decode_wire import GO, HEADER
 from birdcli.errors import DecodeError
 from birdcli.settings import DecodeSettings
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 _LARGE_PIXELS: Final = 4_000_000  # smaller pictures need no permission
 _GRACE_S: Final = 5.0
-_PIXEL_BYTES: Final = 12  # coefficients, the picture, and a second one of another mode
+_PIXEL_BYTES: Final = 24  # measured: 3 to 20 (JPEG 2000, TIFF of floating point)
 _OTHER_BYTES: Final = 512_000_000
 
 
@@ -44,20 +52,38 @@ def main(arguments: list[str]) -> None:
     """
     requests, replies, memory = (int(number) for number in arguments[:3])
     settings = DecodeSettings(**json.loads(arguments[3]))
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
+    for number in (signal.SIGINT, signal.SIGTERM):  # the parent decides when to stop
+        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGIO, signal.SIG_DFL)
+    with suppress(OSError):  # not every system does it for pipes; then the timer is left
+        fcntl.fcntl(requests, fcntl.F_SETOWN, os.getpid())
     ignore_library_warnings()
-    _limit_memory(settings)
     with io.FileIO(requests, "rb") as incoming, io.FileIO(replies, "wb") as out:
         _serve(_Pipes(incoming, out, memory), settings)
 
 
-def _limit_memory(settings: DecodeSettings) -> None:
+def _limit_memory(pixels: int) -> None:
+    """Leaves this process as much memory as a picture of so many pixels may need."""
     used = 0
     with suppress(OSError, ValueError):
         used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    limit = used + _OTHER_BYTES + _PIXEL_BYTES * settings.max_pixels
+    limit = used + _OTHER_BYTES + _PIXEL_BYTES * pixels
+    _, most = resource.getrlimit(resource.RLIMIT_AS)
     with suppress(OSError, ValueError):  # a lower limit holds already
-        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+        resource.setrlimit(resource.RLIMIT_AS, (limit, most))
+
+
+@contextmanager
+def _mortal(pipes: _Pipes, settings: DecodeSettings) -> Iterator[None]:
+    """Ends this process with its parent, or with its time, whatever the block is doing."""
+    flags = fcntl.fcntl(pipes.requests, fcntl.F_GETFL)
+    fcntl.fcntl(pipes.requests, fcntl.F_SETFL, flags | os.O_ASYNC)
+    signal.setitimer(signal.ITIMER_REAL, settings.timeout_s + _GRACE_S)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        fcntl.fcntl(pipes.requests, fcntl.F_SETFL, flags)
 
 
 def _serve(pipes: _Pipes, settings: DecodeSettings) -> None:
@@ -67,43 +93,56 @@ def _serve(pipes: _Pipes, settings: DecodeSettings) -> None:
         if memory_size != len(memory):
             memory.close()
             memory = mmap.mmap(pipes.memory, 0)
-        # Should the parent be gone and a decoder never return, the system ends this process.
-        signal.setitimer(signal.ITIMER_REAL, settings.timeout_s + _GRACE_S)
-        reply = _decode(memory, size, pipes, settings)
-        signal.setitimer(signal.ITIMER_REAL, 0.0)
-        _send(pipes, reply)
+        _limit_memory(_LARGE_PIXELS)
+        _send(pipes, _Decoding(pipes, settings).decode(memory, size))
 
 
-def _decode(
-    memory: mmap.mmap, size: int, pipes: _Pipes, settings: DecodeSettings
-) -> dict[str, object]:
-    def admit(pixels: int) -> None:
-        if pixels > _LARGE_PIXELS:
-            _send(pipes, {"pixels": pixels})
-            signal.setitimer(signal.ITIMER_REAL, 0.0)
-            if pipes.requests.read(1) != GO:
-                os._exit(0)
-            signal.setitimer(signal.ITIMER_REAL, settings.timeout_s + _GRACE_S)
+class _Decoding:
+    """One picture."""
 
-    try:
-        decoded = decode_image(memory[:size], settings, admit=admit)
-    except DecodeError as err:
+    def __init__(self, pipes: _Pipes, settings: DecodeSettings) -> None:
+        self._pipes = pipes
+        self._settings = settings
+        self._admitted = _LARGE_PIXELS
+        self._began_s = 0.0
+        self._running = ExitStack()
+
+    def decode(self, memory: mmap.mmap, size: int) -> dict[str, object]:
+        """Returns the reply; pixels are put into the memory."""
+        try:
+            with self._running:
+                self._running.enter_context(_mortal(self._pipes, self._settings))
+                decoded = decode_image(memory[:size], self._settings, admit=self._admit)
+        except DecodeError as err:
+            return {
+                "code": err.code.value,
+                "message": err.message,
+                "hint": err.hint,
+                "details": dict(err.details),
+            }
+        pixels = decoded.pixels.tobytes()
+        memory[: len(pixels)] = pixels
         return {
-            "code": err.code.value,
-            "message": err.message,
-            "hint": err.hint,
-            "details": dict(err.details),
+            "width": decoded.width,
+            "height": decoded.height,
+            "format": decoded.format,
+            "started_s": max(decoded.started_s, self._began_s),
+            "ended_s": decoded.ended_s,
+            "truncated": decoded.truncated,
         }
-    pixels = decoded.pixels.tobytes()
-    memory[: len(pixels)] = pixels
-    return {
-        "width": decoded.width,
-        "height": decoded.height,
-        "format": decoded.format,
-        "started_s": decoded.started_s,
-        "ended_s": decoded.ended_s,
-        "truncated": decoded.truncated,
-    }
+
+    def _admit(self, pixels: int) -> None:
+        """Waits until the parent has room; once for a picture, however often it is tried."""
+        if pixels <= self._admitted:
+            return
+        self._admitted = self._settings.max_pixels
+        self._running.close()  # time does not count, and the parent's answer must not kill
+        _send(self._pipes, {"pixels": pixels})
+        if self._pipes.requests.read(1) != GO:
+            os._exit(0)
+        self._began_s = time.perf_counter()
+        _limit_memory(pixels)
+        self._running.enter_context(_mortal(self._pipes, self._settings))
 
 
 def _send(pipes: _Pipes, reply: dict[str, object]) -> None:

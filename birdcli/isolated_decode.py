@@ -229,6 +229,8 @@ class _Worker:
             os.close(child_requests)
             os.close(child_replies)
         self._ended = False
+        self._ready = select.poll()  # `select` refuses descriptors above 1023
+        self._ready.register(self._replies, select.POLLIN)
 
     @property
     def is_gone(self) -> bool:
@@ -251,7 +253,7 @@ class _Worker:
         self._send(HEADER.pack(len(data), len(self._memory)))
         reply = self._receive()
         pixels = reply.get("pixels", 0)
-        if pixels:
+        if isinstance(pixels, int) and pixels > 0:
             budget.acquire(pixels)
             try:
                 self._send(GO)
@@ -277,23 +279,21 @@ class _Worker:
 
     def _decoded(self, reply: dict[str, Any]) -> DecodedPixels:
         if "code" in reply:
-            raise DecodeError(
-                ErrorCode(reply["code"]),
-                reply["message"],
-                hint=reply["hint"],
-                **reply["details"],
-            )
+            raise _error_of(reply)
         count = int(np.prod(self._shape))
         pixels = np.frombuffer(self._memory[:count], np.uint8).reshape(self._shape)
-        return DecodedPixels(
-            pixels=pixels,
-            width=reply["width"],
-            height=reply["height"],
-            format=reply["format"],
-            started_s=reply["started_s"],
-            ended_s=reply["ended_s"],
-            truncated=reply["truncated"],
-        )
+        try:
+            return DecodedPixels(
+                pixels=pixels,
+                width=int(reply["width"]),
+                height=int(reply["height"]),
+                format=str(reply["format"]),
+                started_s=float(reply["started_s"]),
+                ended_s=float(reply["ended_s"]),
+                truncated=bool(reply["truncated"]),
+            )
+        except (KeyError, TypeError, ValueError) as err:  # it has lost its mind to a picture
+            raise _CrashedError from err
 
     def _send(self, data: bytes) -> None:
         try:
@@ -307,11 +307,10 @@ class _Worker:
         while not reply.endswith(b"\n"):
             left_s = ends_s - self._clock()
             try:
-                readable = left_s > 0 and select.select([self._replies], [], [], left_s)[0]
-                if not readable:
+                if left_s <= 0 or not self._ready.poll(left_s * 1000.0):
                     raise _TooSlowError
                 piece = os.read(self._replies, _LONGEST_REPLY_BYTES)
-            except (OSError, ValueError) as err:  # closed by `end` in another thread
+            except OSError as err:
                 raise _CrashedError from err
             if not piece or len(reply) > _LONGEST_REPLY_BYTES:
                 raise _CrashedError
@@ -324,6 +323,16 @@ class _Worker:
         if not isinstance(fields, dict):
             raise _CrashedError
         return fields
+
+
+def _error_of(reply: dict[str, Any]) -> DecodeError:
+    try:
+        return DecodeError(
+            ErrorCode(reply["code"]), str(reply["message"]), hint=str(reply["hint"]),
+            **reply["details"],
+        )  # fmt: skip
+    except (KeyError, TypeError, ValueError) as err:
+        raise _CrashedError from err
 
 
 def _memory_file(size: int) -> int:
