@@ -262,7 +262,8 @@ class ChaosServer:
 
     async def _delay(self, seen: Seen, client: Connection) -> bool:
         await asyncio.sleep(seen.number(1, 1))
-        return await self._ok(seen, client)
+        await self._picture(seen, client, int(seen.number(2)))
+        return True
 
     async def _drip_body(self, seen: Seen, client: Connection) -> bool:
         body = picture(1, side=64)
@@ -370,7 +371,7 @@ class ChaosServer:
 
 ROUTES: Final[Mapping[str, Callable[[ChaosServer, Seen, Connection], Awaitable[bool]]]] = {
     "ok": ChaosServer._ok,  # /ok/N: picture N, with validators
-    "delay": ChaosServer._delay,  # /delay/S: after S seconds
+    "delay": ChaosServer._delay,  # /delay/S/N: picture N after S seconds
     "drip-body": ChaosServer._drip_body,
     "drip-headers": ChaosServer._drip_headers,
     "endless-body": ChaosServer._endless_body,
