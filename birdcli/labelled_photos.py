@@ -68,7 +68,7 @@ def load_photos(path: Path) -> PhotoList:
     with reading_list(str(path)):
         data = path.read_bytes()
     delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
-    lines = without_bom(iter_lines(io.BytesIO(data), str(path), end=b"\n"))
+    lines = without_bom(iter_lines(io.BytesIO(data), str(path), end=b"\n"), str(path))
     photos = tuple(_iter_photos(iter_rows(lines, delimiter=delimiter), path))
     if not photos:
         raise UsageError(ErrorCode.USAGE_NO_INPUT, f"the list {path} holds no photo")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import zlib
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -16,6 +17,12 @@ MAX_LINE_BYTES: Final = 1_000_000
 TOO_LONG: Final = f"is longer than {MAX_LINE_BYTES:,} bytes"
 _CHUNK_BYTES: Final = 65_536
 _BOM: Final = b"\xef\xbb\xbf"
+_OTHER_MARKS: Final = (  # the longer ones first, as UTF-32's begins with UTF-16's
+    (codecs.BOM_UTF32_LE, "UTF-32"),
+    (codecs.BOM_UTF32_BE, "UTF-32"),
+    (codecs.BOM_UTF16_LE, "UTF-16"),
+    (codecs.BOM_UTF16_BE, "UTF-16"),
+)
 
 
 class Line(NamedTuple):
@@ -79,10 +86,26 @@ def iter_lines(stream: BufferedIOBase, name: str, *, end: bytes) -> Iterator[Lin
         yield Line(number + 1, bytes(head))
 
 
-def without_bom(lines: Iterator[Line]) -> Iterator[Line]:
-    """Yields the lines, the first without the byte order mark of UTF-8."""
+def without_bom(lines: Iterator[Line], name: str) -> Iterator[Line]:
+    """Yields the lines, the first without the byte order mark of UTF-8.
+
+    Raises:
+        UsageError: ``usage.input_unreadable`` if the mark is another encoding's: every line would
+            fail, for a reason that none of them could tell.
+    """
     for line in lines:
-        yield Line(1, line.data.removeprefix(_BOM)) if line.number == 1 else line
+        if line.number > 1:
+            yield line
+            continue
+        for mark, encoding in _OTHER_MARKS:
+            if line.data.startswith(mark):
+                raise UsageError(
+                    ErrorCode.USAGE_INPUT_UNREADABLE,
+                    f"the list {name} is {encoding}, not UTF-8",
+                    hint=f"Convert it: iconv -f {encoding} -t UTF-8.",
+                    list=name,
+                )
+        yield Line(1, line.data.removeprefix(_BOM))
 
 
 def text_of(data: bytes) -> str:

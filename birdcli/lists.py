@@ -121,11 +121,11 @@ def iter_entries(
 
     Raises:
         UsageError: ``usage.input_unreadable`` if the list breaks off, after the entries before
-            that, or if it has no column with the URL.
+            that, if it has no column with the URL, or if it is UTF-16 or UTF-32.
     """
     if list_format is ListFormat.LINES and settings.null_separated:
         return _iter_null_separated(iter_lines(stream, name, end=b"\0"))
-    lines = without_bom(iter_lines(stream, name, end=b"\n"))
+    lines = without_bom(iter_lines(stream, name, end=b"\n"), name)
     if list_format is ListFormat.LINES:
         return _iter_plain(lines)
     if list_format is ListFormat.JSONL:

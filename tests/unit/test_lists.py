@@ -128,6 +128,19 @@ def test_a_byte_order_mark_is_stripped_on_the_first_line_only() -> None:
     assert sources(b"a\n\xef\xbb\xbfb\n") == ["a", "\ufeffb"]
 
 
+@pytest.mark.parametrize(
+    ("encoding", "name"),
+    [("utf-16", "UTF-16"), ("utf-16-be", "UTF-16"), ("utf-32", "UTF-32"), ("utf-32-be", "UTF-32")],
+)
+@pytest.mark.parametrize("list_format", ListFormat)
+def test_another_encoding_is_named_once_not_per_line(
+    list_format: ListFormat, encoding: str, name: str
+) -> None:
+    text = "url\na.jpg\n" if encoding.endswith(("16", "32")) else "\ufeffurl\na.jpg\n"
+    with pytest.raises(UsageError, match=f"the list birds is {name}, not UTF-8"):
+        entries(text.encode(encoding), list_format)
+
+
 def test_the_last_line_needs_no_end() -> None:
     assert sources(b"a.jpg\nb.jpg") == ["a.jpg", "b.jpg"]
 

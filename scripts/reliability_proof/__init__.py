@@ -1,0 +1,1 @@
+"""Parts of the proof that nothing is lost."""

@@ -1,0 +1,40 @@
+"""The proof that nothing is lost, a twentieth of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from scripts.prove_reliability import run
+from scripts.reliability_proof.stage import differences
+
+if TYPE_CHECKING:
+    from typing import Any
+
+pytestmark = [pytest.mark.tensorflow, pytest.mark.xdist_group("tensorflow")]
+
+RECORD: dict[str, Any] = {"index": 0, "input": "a", "status": "ok", "run": "1", "cache": "miss"}
+
+
+@pytest.mark.parametrize("section", ["kill9", "lists"])
+def test_a_section_finds_nothing_wrong(section: str) -> None:
+    (part,) = run([section], share=20)
+    assert part.problems == ()
+
+
+def test_another_run_and_order_are_no_difference() -> None:
+    other = RECORD | {"index": 1}
+    again = [other, RECORD | {"run": "2", "cache": "hit"}]
+    assert differences(again, [RECORD, other]) == []
+
+
+def test_a_lost_record_would_be_found() -> None:
+    first, *others = differences([RECORD], [RECORD, RECORD | {"index": 1}])
+    assert first == "1 records instead of 2"
+    assert [other.partition(":")[0] for other in others] == ["lost"]
+
+
+def test_a_doubled_record_in_place_of_a_lost_one_would_be_found() -> None:
+    found = differences([RECORD, RECORD], [RECORD, RECORD | {"index": 1}])
+    assert [problem.partition(":")[0] for problem in found] == ["lost", "too much"]
