@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import count
 from typing import TYPE_CHECKING
 
 from birdcli.errors import ErrorCode
@@ -14,6 +15,7 @@ from birdcli.items import (
     ImageInfo,
     ImageRef,
     Outcome,
+    Prediction,
     SourceKind,
     Stage,
     Timings,
@@ -29,18 +31,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SETTINGS: dict[str, str | int | float | bool | None] = {"model": "fake@1", "top_k": 3}
+_RUNS = count()
 
 
 def answered(ref: ImageRef) -> Outcome:
     return Classified(
         ref=ref,
         image=ImageInfo(sha256="0" * 64, bytes=1, width=1, height=1, format="PNG"),
-        predictions=(),
+        predictions=(Prediction(class_id=0, label="bird", common_name=None, score=0.5),),
         model="fake@1",
         backend="fake/float32",
         cache=CacheState.OFF,
         batch_size=1,
-        timings=Timings(0.0).mark(Stage.QUEUE, 0.1),
+        timings=Timings(0.0).mark(Stage.QUEUE, 0.1).mark(Stage.INFERENCE, 0.2),
     )
 
 
@@ -78,11 +81,11 @@ def run_into(
     )
     salt = session.fingerprint.salt
     writer = JsonLinesWriter(
-        session.target, run="run", digest=lambda source: input_digest(source, salt)
+        session.target, run=f"run-{next(_RUNS)}", digest=lambda source: input_digest(source, salt)
     )
     try:
-        for count, ref in enumerate(session.unfinished(iter(inputs))):
-            if count == stop_after:
+        for done, ref in enumerate(session.unfinished(iter(inputs))):
+            if done == stop_after:
                 break
             assert isinstance(ref, ImageRef)
             writer.write([writer.encode(outcome(ref))])

@@ -6,15 +6,16 @@ import io
 import os
 import stat
 import threading
-from contextlib import suppress
-from typing import TYPE_CHECKING, BinaryIO, Final, cast
+from contextlib import contextmanager, suppress
+from typing import IO, TYPE_CHECKING, BinaryIO, Final, cast
 
 from birdcli.errors import ErrorCode, OutputError
-from birdcli.files import sync_folder
+from birdcli.files import atomic_writer, sync_folder
 from birdcli.outside_text import visible_text
 from birdcli.writer import FULL_DISK
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 _SYNC_S: Final = 1.0
@@ -107,11 +108,46 @@ def open_records(path: Path) -> int:
     Raises:
         OutputError: ``output.in_use``, ``output.unwritable`` or ``output.disk_full``.
     """
+    while True:
+        try:
+            new = not path.exists()
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+        except OSError as err:
+            raise unwritable(path, err) from err
+        _make_ours(path, descriptor, new=new)
+        if _is_still(path, descriptor):
+            return descriptor
+        os.close(descriptor)  # another run put a new file in its place before we had the lock
+
+
+@contextmanager
+def rewritten(path: Path, locks: list[int]) -> Iterator[IO[bytes]]:
+    """Opens a sibling that becomes `path`, whole, synced, with its mode and locked all along.
+
+    Args:
+        path: The file, no link to it.
+        locks: Gets the descriptor that holds the lock and writes at the end of the new file.
+
+    Raises:
+        OSError: The folder cannot be written.
+    """
+    with atomic_writer(path) as out:
+        os.fchmod(out.fileno(), path.stat().st_mode & 0o777)
+        _lock(out.fileno(), path)  # before it has the name by which others find it
+        yield out
+        out.flush()
+        held = os.dup(out.fileno())
+    locks.append(held)
+
+
+def _is_still(path: Path, descriptor: int) -> bool:
     try:
-        new = not path.exists()
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
-    except OSError as err:
-        raise unwritable(path, err) from err
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _make_ours(path: Path, descriptor: int, *, new: bool) -> None:
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise unwritable(path, IsADirectoryError(0, "It is no file"))
@@ -122,7 +158,6 @@ def open_records(path: Path) -> int:
     except BaseException:
         os.close(descriptor)
         raise
-    return descriptor
 
 
 def unwritable(path: Path, err: OSError) -> OutputError:

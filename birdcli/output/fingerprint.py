@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -61,6 +62,7 @@ def store_fingerprint(output: Path, fingerprint: Fingerprint) -> None:
     """
     fields = {"schema": 1, "salt": fingerprint.salt.hex(), "settings": fingerprint.settings}
     with atomic_writer(fingerprint_path(output)) as file:
+        os.fchmod(file.fileno(), 0o600)  # with the salt, others could try passwords at leisure
         file.write(json.dumps(fields, indent=1).encode() + b"\n")
 
 

@@ -56,5 +56,7 @@ def _encoded(text: str) -> bytes:
 
 
 def _key(data: bytes, row_id: str | None) -> bytes:
-    mark = b"" if row_id is None else b"\0id\0" + recordable(row_id).encode()
-    return hashlib.sha256(data + mark).digest()[:_KEY_BYTES]
+    # With its length, so that no text of an input can pass for another input with an id.
+    parts = b"" if row_id is None else recordable(row_id).encode()
+    head = b"-" if row_id is None else b"%d:" % len(parts)
+    return hashlib.sha256(head + parts + data).digest()[:_KEY_BYTES]

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from birdcli.errors import ErrorCode, OutputError
-from birdcli.files import atomic_writer
-from birdcli.output.lines import head_of, is_of_a_later_schema, iter_lines
+from birdcli.output.file import rewritten
+from birdcli.output.lines import (
+    head_of,
+    is_of_a_later_schema,
+    iter_lines,
+    lacks_only_its_newline,
+    may_be_torn_first,
+)
 from birdcli.outside_text import visible_text
 
 if TYPE_CHECKING:
@@ -33,45 +39,57 @@ class Repair:
     damaged_lines: int
 
 
-def read_and_repair(path: Path, on_record: Callable[[RecordHead], None]) -> Repair:
+def read_and_repair(
+    path: Path, on_record: Callable[[RecordHead], None], *, locks: list[int]
+) -> Repair:
     """Reads a file of records and takes out what is none.
 
-    An end that was torn is cut off; damage elsewhere, which only a power cut leaves, is taken out
-    by writing the file anew beside itself.
+    An end that was torn is cut off, and ended if only its newline is missing; damage elsewhere,
+    which only a power cut leaves, is taken out by writing the file anew beside itself.
 
     Args:
         path: The file.
         on_record: Told each whole record, in the order of the file.
+        locks: Gets the lock of the file if it was written anew.
 
     Raises:
-        OutputError: ``output.not_resumable`` if nothing in the file is a record, or something is
-            one of a later version; it is left as it is.
+        OutputError: ``output.not_resumable`` if nothing in the file is a record, or several lines
+            are such of a later version; it is left as it is.
         OSError: It cannot be read or repaired.
     """
-    records = damaged = inside = 0
-    good_end = size = 0
-    regions: list[tuple[int, int]] = []
+    records = damaged = inside = later = good_end = size = 0
+    unended = torn_first = False
     with path.open("rb") as file:
         for line in iter_lines(file):
             size = line.end
             head = head_of(line)
+            if head is None and not line.whole and lacks_only_its_newline(line):
+                head, unended = head_of(replace(line, whole=True)), True
             if head is not None:
                 on_record(head)
                 records += 1
                 good_end, inside = line.end, damaged
                 continue
-            if is_of_a_later_schema(line):
-                raise _foreign(path)
             damaged += 1
-            start = regions.pop()[0] if regions and regions[-1][1] == line.start else line.start
-            regions.append((start, line.end))
-    if not records and damaged > 1:
+            later += is_of_a_later_schema(line)
+            torn_first = line.start == 0 and may_be_torn_first(line)
+    # One flipped bit makes a 1 a 3: a single line of another schema is damage among records.
+    if later > 1 or (damaged and not records and not torn_first):
         raise _foreign(path)
     if good_end < size:
         _cut(path, good_end)
+    elif unended:
+        _end(path)
     if inside:
-        _take_out(path, [region for region in regions if region[1] <= good_end])
+        _take_out(path, locks)
     return Repair(records, size - good_end, inside)
+
+
+def _end(path: Path) -> None:
+    with path.open("ab") as file:
+        file.write(b"\n")
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _cut(path: Path, size: int) -> None:
@@ -81,13 +99,10 @@ def _cut(path: Path, size: int) -> None:
         os.fsync(file.fileno())
 
 
-def _take_out(path: Path, regions: list[tuple[int, int]]) -> None:
-    skipped = dict(regions)
-    with path.open("rb") as file, atomic_writer(path) as out:
-        inside_until = 0
+def _take_out(path: Path, locks: list[int]) -> None:
+    with path.open("rb") as file, rewritten(path, locks) as out:
         for line in iter_lines(file):
-            inside_until = max(inside_until, skipped.get(line.start, 0))
-            if line.start >= inside_until:
+            if head_of(line) is not None:
                 out.write(line.data)
 
 

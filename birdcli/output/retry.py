@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import os
+import shutil
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from birdcli.files import atomic_writer, sync_folder
+from birdcli.files import sync_folder
 from birdcli.output.counting import KeyCounts
+from birdcli.output.file import rewritten
 from birdcli.output.keys import key_of_record
 from birdcli.output.lines import head_of, iter_lines
 from birdcli.output.repair import read_and_repair
 from birdcli.settings import Retry
 
 if TYPE_CHECKING:
+    from collections.abc import Container
     from pathlib import Path
 
     from birdcli.output.lines import RecordHead
@@ -25,46 +28,78 @@ def is_tried_again(head: RecordHead, retry: Retry) -> bool:
     return retry is Retry.ALL or head.error.retryable
 
 
-def retry_path(output: Path) -> Path:
-    """Returns where the records of a second try are until the end of the run."""
-    return output.with_name(output.name + ".retry")
+def retry_path(output: Path, retry: Retry = Retry.RETRYABLE) -> Path:
+    """Returns where the records of a second try are until the end of the run.
+
+    The name tells which failures they replace, which a later run has to know.
+    """
+    suffix = ".retry-all" if retry is Retry.ALL else ".retry"
+    return output.with_name(output.name + suffix)
 
 
-def merge_retried(output: Path) -> int:
+def drop_retried(output: Path) -> None:
+    """Removes what a second try left beside a file that begins anew."""
+    for retry in (Retry.RETRYABLE, Retry.ALL):
+        retry_path(output, retry).unlink(missing_ok=True)
+
+
+def merge_retried(output: Path, *, locks: list[int]) -> None:
     """Puts the records of a second try in the place of the errors of the first.
 
     The file is written anew beside itself, so that it is whole at every moment: with the old
-    records of all, or with the new ones of those that were tried again.
+    records of all, or with the new ones of those that were tried again. A second try that was put
+    in place already, by a run that was killed right after it, is not put there twice.
 
-    Returns:
-        How many records there were; 0 also if there was no second try.
+    Args:
+        output: The file.
+        locks: Gets its lock if it was written anew.
 
     Raises:
         OutputError: ``output.not_resumable`` if what is there is no file of records.
         OSError: There is no room, or the folder cannot be written.
     """
-    retried = retry_path(output)
-    if not retried.exists():
-        return 0
-    counts = KeyCounts()
+    for retry in (Retry.RETRYABLE, Retry.ALL):
+        retried = retry_path(output, retry)
+        if retried.exists():
+            _merge(output, retried, retry, locks)
+            retried.unlink()
+            sync_folder(output.parent)
+
+
+class _MergedAlreadyError(Exception):
+    """The file holds records of the run that tried again, and that run wrote only beside it."""
+
+
+def _merge(output: Path, retried: Path, retry: Retry, locks: list[int]) -> None:
+    counts, runs = KeyCounts(), set[str]()
+
+    def count(head: RecordHead) -> None:
+        counts.add_all([key_of_record(head)])
+        runs.add(head.run)
+
     try:
-        found = read_and_repair(retried, lambda head: counts.add_all([key_of_record(head)]))
-        if found.records:
-            _replace(output, retried, counts)
+        if read_and_repair(retried, count, locks=locks).records:
+            with suppress(_MergedAlreadyError):
+                _replace(output, retried, retry, counts, runs, locks)
     finally:
         counts.close()
-    retried.unlink()
-    sync_folder(output.parent)
-    return found.records
 
 
-def _replace(output: Path, retried: Path, counts: KeyCounts) -> None:
-    with output.open("rb") as old, retried.open("rb") as new, atomic_writer(output) as out:
+def _replace(
+    output: Path,
+    retried: Path,
+    retry: Retry,
+    counts: KeyCounts,
+    runs: Container[str],
+    locks: list[int],
+) -> None:
+    with output.open("rb") as old, retried.open("rb") as new, rewritten(output, locks) as out:
         for line in iter_lines(old):
             head = head_of(line)
-            superseded = head is not None and head.error is not None
-            if not (superseded and counts.take(key_of_record(head))):  # type: ignore[arg-type]
+            if head is None:
+                continue  # torn or damaged: its input is done again
+            if head.run in runs:
+                raise _MergedAlreadyError
+            if not (is_tried_again(head, retry) and counts.take(key_of_record(head))):
                 out.write(line.data)
-        for line in iter_lines(new):
-            out.write(line.data)
-        os.fchmod(out.fileno(), output.stat().st_mode & 0o777)
+        shutil.copyfileobj(new, out)

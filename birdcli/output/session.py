@@ -19,7 +19,7 @@ from birdcli.output.fingerprint import (
 )
 from birdcli.output.keys import key_of_input, key_of_record
 from birdcli.output.repair import read_and_repair
-from birdcli.output.retry import is_tried_again, merge_retried, retry_path
+from birdcli.output.retry import drop_retried, is_tried_again, merge_retried, retry_path
 from birdcli.outside_text import visible_text
 from birdcli.settings import Retry
 
@@ -89,7 +89,7 @@ class OutputSession:
             OutputError: That cannot be done now; the next run with ``--resume`` does it.
         """
         try:
-            merge_retried(self.path)
+            merge_retried(self.path, locks=self._locks)
         except OSError as err:
             raise unwritable(self.path, err) from err
         finally:
@@ -130,16 +130,20 @@ def open_session(
     if not (resume or fresh) and (path.exists() or path.is_symlink()):
         hint = "Continue it with --resume, throw it away with --fresh, or choose another name."
         raise _exists(path, hint)
-    descriptor = open_records(path)
+    new = not path.exists()
+    path = path.resolve()  # what is written anew must take the place of the file, not of a link
+    locks = [open_records(path)]
     try:
-        if resume and (os.fstat(descriptor).st_size or retry_path(path).exists()):
-            return _continued(path, descriptor, settings, retry)
-        return _begun(path, descriptor, settings)
-    except OSError as err:
-        os.close(descriptor)
-        raise unwritable(path, err) from err
-    except BaseException:
-        os.close(descriptor)
+        if resume and os.fstat(locks[0]).st_size:
+            return _continued(path, locks, settings, retry)
+        return _begun(path, locks, settings)
+    except BaseException as err:
+        if new:
+            path.unlink(missing_ok=True)
+        for descriptor in locks:
+            os.close(descriptor)
+        if isinstance(err, OSError):
+            raise unwritable(path, err) from err
         raise
 
 
@@ -161,16 +165,16 @@ def open_plain(path: Path, *, fresh: bool) -> BinaryIO:
     return _synced(descriptor)
 
 
-def _begun(path: Path, descriptor: int, settings: Mapping[str, Setting]) -> OutputSession:
-    os.ftruncate(descriptor, 0)
-    retry_path(path).unlink(missing_ok=True)
+def _begun(path: Path, locks: list[int], settings: Mapping[str, Setting]) -> OutputSession:
+    os.ftruncate(locks[0], 0)
+    drop_retried(path)
     fingerprint = new_fingerprint(settings)
     store_fingerprint(path, fingerprint)  # before the first record
-    return OutputSession(_synced(os.dup(descriptor)), fingerprint, path, _locks=[descriptor])
+    return OutputSession(_synced(os.dup(locks[0])), fingerprint, path, _locks=locks)
 
 
 def _continued(
-    path: Path, descriptor: int, settings: Mapping[str, Setting], retry: Retry
+    path: Path, locks: list[int], settings: Mapping[str, Setting], retry: Retry
 ) -> OutputSession:
     fingerprint = load_fingerprint(path)
     if fingerprint is None:
@@ -182,7 +186,7 @@ def _continued(
             path=str(path),
         )
     verify_same_settings(path, fingerprint.settings, settings)
-    merge_retried(path)
+    merge_retried(path, locks=locks)
     earlier, done = Earlier(), KeyCounts()
 
     def count(head: RecordHead) -> None:
@@ -195,12 +199,10 @@ def _continued(
         else:
             earlier.failed += 1
 
-    earlier.repair = read_and_repair(path, count)
-    locks = [descriptor]
-    if not os.path.samestat(os.fstat(descriptor), path.stat()):  # it was written anew
-        locks.append(open_records(path))
+    earlier.repair = read_and_repair(path, count, locks=locks)
+    os.lseek(locks[-1], 0, os.SEEK_END)  # one that was written anew does not append by itself
     if retry is not Retry.NONE:
-        locks.append(open_records(retry_path(path)))
+        locks.append(open_records(retry_path(path, retry)))
     return OutputSession(
         _synced(os.dup(locks[-1])), fingerprint, path, earlier, _done=done, _locks=locks
     )

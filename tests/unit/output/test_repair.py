@@ -27,7 +27,7 @@ def lines(tmp_path: Path) -> list[bytes]:
 def repaired(path: Path, content: bytes) -> tuple[Repair, list[int], bytes]:
     path.write_bytes(content)
     indexes: list[int] = []
-    repair = read_and_repair(path, lambda head: indexes.append(head.index))
+    repair = read_and_repair(path, lambda head: indexes.append(head.index), locks=[])
     return repair, indexes, path.read_bytes()
 
 
@@ -43,9 +43,9 @@ def test_a_torn_end_is_cut_off(tmp_path: Path, lines: list[bytes], torn: bytes) 
     assert (repair.torn_bytes, indexes, after) == (len(torn), list(range(6)), content)
 
 
-def test_a_record_without_its_newline_counts_as_torn(tmp_path: Path, lines: list[bytes]) -> None:
-    repair, indexes, _ = repaired(tmp_path / "f", b"".join(lines)[:-1])
-    assert (repair.records, indexes) == (5, list(range(5)))
+def test_a_record_without_its_newline_gets_it(tmp_path: Path, lines: list[bytes]) -> None:
+    repair, indexes, after = repaired(tmp_path / "f", b"".join(lines)[:-1])
+    assert (repair.records, indexes, after) == (6, list(range(6)), b"".join(lines))
 
 
 @pytest.mark.parametrize("damage", [b"\0" * 4096, b"garbage\n", b"x\ny\n\n", b'{"a":1}\n', b"3\n"])
@@ -68,13 +68,20 @@ def test_damage_at_both_places_is_taken_out(tmp_path: Path, lines: list[bytes]) 
 
 
 @pytest.mark.parametrize(
-    "content", [b"a,b\n1,2\n", b'{"schema":2,"run":"x","news":1}\n', b"precious\ntext"]
+    "content",
+    [
+        b"a,b\n1,2\n",
+        b'{"schema":2,"run":"x","news":1}\n',
+        b"precious\ntext",
+        b"precious",
+        b"precious\n",
+    ],
 )
 def test_a_file_of_something_else_is_left_as_it_is(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "f"
     path.write_bytes(content)
     with pytest.raises(OutputError) as caught:
-        read_and_repair(path, lambda head: None)
+        read_and_repair(path, lambda head: None, locks=[])
     assert caught.value.code is ErrorCode.OUTPUT_NOT_RESUMABLE
     assert path.read_bytes() == content
 
@@ -89,7 +96,7 @@ def test_a_line_without_end_is_never_held(
         found = list(iter_lines(file))
     assert [len(line.data) for line in found] == [len(lines[0]), 0, len(lines[1])]
     assert [line.whole for line in found] == [True, False, True]
-    assert read_and_repair(path, lambda head: None).records == 2
+    assert read_and_repair(path, lambda head: None, locks=[]).records == 2
     assert path.read_bytes() == lines[0] + lines[1]
 
 

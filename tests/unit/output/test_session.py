@@ -106,10 +106,10 @@ def test_a_dangling_link_is_refused(output: Path) -> None:
 def test_fresh_throws_everything_away(output: Path) -> None:
     run_into(output, INPUTS, outcome=refused)
     run_into(output, INPUTS, retry=Retry.ALL, stop_after=2, finish=False)
-    assert retry_path(output).exists()
+    assert retry_path(output, Retry.ALL).exists()
     run_into(output, INPUTS[:1], resume=False, fresh=True)
     verify_complete(output, INPUTS[:1])
-    assert not retry_path(output).exists()
+    assert not retry_path(output, Retry.ALL).exists()
 
 
 @pytest.mark.parametrize("before", ["missing", "empty"])
