@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING, Final
 
 from birdcli.host import library_versions, usable_cpus
 from scripts.fuzz_lists import fuzz
+from scripts.reliability_proof.damage import prove_cuts, prove_images, prove_repairs
 from scripts.reliability_proof.kill9 import prove_kill9
+from scripts.reliability_proof.soak import prove_cached, prove_soak
 from scripts.reliability_proof.stage import ROOT, Part
 
 if TYPE_CHECKING:
@@ -46,7 +48,35 @@ def _lists(folder: Path, share: int) -> Part:
     return prove_lists(count=20_000 // share)
 
 
-SECTIONS: Final[Mapping[str, Callable[[Path, int], Part]]] = {"kill9": _kill9, "lists": _lists}
+def _cuts(folder: Path, share: int) -> Part:
+    return prove_cuts(folder, step=1 if share == 1 else 97, seed=SEED)
+
+
+def _repairs(folder: Path, share: int) -> Part:
+    return prove_repairs(folder, count=2000 // share, seed=SEED)
+
+
+def _images(_: Path, share: int) -> Part:
+    return prove_images(count=2000 // share, seed=SEED)
+
+
+def _soak(folder: Path, share: int) -> Part:
+    return prove_soak(folder, urls=100_000 // share, asking=share == 1)
+
+
+def _cached(folder: Path, share: int) -> Part:
+    return prove_cached(folder, urls=10_000 // share, asking=share == 1)
+
+
+SECTIONS: Final[Mapping[str, Callable[[Path, int], Part]]] = {
+    "kill9": _kill9,
+    "cuts": _cuts,
+    "repairs": _repairs,
+    "images": _images,
+    "lists": _lists,
+    "soak": _soak,
+    "cached": _cached,
+}
 
 
 def run(sections: Sequence[str], *, share: int) -> list[Part]:

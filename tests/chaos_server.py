@@ -124,6 +124,9 @@ def picture(number: int, *, side: int = 8) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
 
 
+_PHOTO: Final = picture(0x336699, side=1000)
+
+
 class ChaosServer:
     """The server; use as an async context manager, or through `chaos`.
 
@@ -249,7 +252,15 @@ class ChaosServer:
         await self._picture(seen, client, int(seen.number(1)))
         return True
 
-    async def _picture(self, seen: Seen, client: Connection, number: int) -> None:
+    async def _photo(self, seen: Seen, client: Connection) -> bool:
+        number = int(seen.number(1))
+        body = _PHOTO + number.to_bytes(8, "big")  # what follows a PNG's end is ignored
+        await self._picture(seen, client, number, body)
+        return True
+
+    async def _picture(
+        self, seen: Seen, client: Connection, number: int, body: bytes | None = None
+    ) -> None:
         etag = f'"picture-{number}"'
         headers = {"ETag": etag, "Last_Modified": LAST_MODIFIED}
         known = seen.headers.get("if-none-match")
@@ -258,7 +269,8 @@ class ChaosServer:
         ):
             await client.send(head(304, None, headers))
         else:
-            await client.answer(200, picture(number), Content_Type="image/png", **headers)
+            body = picture(number) if body is None else body
+            await client.answer(200, body, Content_Type="image/png", **headers)
 
     async def _delay(self, seen: Seen, client: Connection) -> bool:
         await asyncio.sleep(seen.number(1, 1))
@@ -371,6 +383,7 @@ class ChaosServer:
 
 ROUTES: Final[Mapping[str, Callable[[ChaosServer, Seen, Connection], Awaitable[bool]]]] = {
     "ok": ChaosServer._ok,  # /ok/N: picture N, with validators
+    "photo": ChaosServer._photo,  # /photo/N: a megapixel, of other bytes for each N
     "delay": ChaosServer._delay,  # /delay/S/N: picture N after S seconds
     "drip-body": ChaosServer._drip_body,
     "drip-headers": ChaosServer._drip_headers,

@@ -189,6 +189,8 @@ def tell_earlier(earlier: Earlier, people: IO[str]) -> None:
             f"birdcli: warning: {repair.damaged_lines:,} damaged lines were taken out of the "
             "output; their inputs are done again",
         )
+    if not earlier.done and not earlier.tried_again:
+        return
     text = f"birdcli: {earlier.done:,} inputs have their records"
     if earlier.tried_again:
         text += f"; {earlier.tried_again:,} that failed are tried again"

@@ -17,9 +17,15 @@ pytestmark = [pytest.mark.tensorflow, pytest.mark.xdist_group("tensorflow")]
 RECORD: dict[str, Any] = {"index": 0, "input": "a", "status": "ok", "run": "1", "cache": "miss"}
 
 
-@pytest.mark.parametrize("section", ["kill9", "lists"])
-def test_a_section_finds_nothing_wrong(section: str) -> None:
-    (part,) = run([section], share=20)
+@pytest.mark.parametrize(
+    ("section", "share"),
+    [
+        *[(name, 20) for name in ("kill9", "cuts", "repairs", "images", "lists", "cached")],
+        ("soak", 100),  # a twentieth would take a minute of the suite's six
+    ],
+)
+def test_a_section_finds_nothing_wrong(section: str, share: int) -> None:
+    (part,) = run([section], share=share)
     assert part.problems == ()
 
 
