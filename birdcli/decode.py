@@ -48,6 +48,8 @@ _OPENERS = {
     "WEBP": ("PIL.WebPImagePlugin", "WebPImageFile"),
 }
 
+_UNPACKED_WORDS = ("decompressed data too large", "too much memory used in text")
+
 # Pillow has no exception for "valid, but not by me"; it says so in words, which tests pin.
 _UNSUPPORTED_WORDS = ("unsupported", "unknown pixel mode", "cannot handle", "not installed")
 
@@ -121,13 +123,21 @@ def decode_image(
         ModelError: ``model.manifest_invalid`` if the recipe is unknown.
     """
     started_s = clock()
-    try:
+    if not settings.allow_truncated:
         return _decode(data, settings, clock, admit, started_s)
-    except DecodeError as err:
-        if err.code is not ErrorCode.DECODE_TRUNCATED or not settings.allow_truncated:
-            raise
-    with _tolerating_truncation():
-        return replace(_decode(data, settings, clock, admit, started_s), truncated=True)
+    with _TRUNCATION:  # for the whole picture: another thread's part would pass as whole meanwhile
+        try:
+            return _decode(data, settings, clock, admit, started_s)
+        except DecodeError as err:
+            if err.code is not ErrorCode.DECODE_TRUNCATED:
+                raise
+            strict = err
+        with _tolerating_truncation():
+            try:
+                part = _decode(data, settings, clock, admit, started_s)
+            except DecodeError:
+                raise strict from None  # which says best what is wrong
+    return replace(part, truncated=True)
 
 
 def _decode(
@@ -189,12 +199,11 @@ def _decode(
 @contextmanager
 def _tolerating_truncation() -> Iterator[None]:
     """Lets Pillow fill up what is missing; its switch is one for the whole process."""
-    with _TRUNCATION:
-        ImageFile.LOAD_TRUNCATED_IMAGES = True
-        try:
-            yield
-        finally:
-            ImageFile.LOAD_TRUNCATED_IMAGES = False
+    ImageFile.LOAD_TRUNCATED_IMAGES = True
+    try:
+        yield
+    finally:
+        ImageFile.LOAD_TRUNCATED_IMAGES = False
 
 
 def _load_opener(kind: str) -> Callable[[io.BytesIO, str], ImageFile.ImageFile]:
@@ -274,6 +283,11 @@ def _explain_fault(err: Exception, kind: str, data: bytes) -> DecodeError:
     words = reason.lower()
     if isinstance(err, (MemoryError, Image.DecompressionBombError)):
         return DecodeError(ErrorCode.DECODE_TOO_LARGE, f"the {kind} picture is too large: {reason}")
+    if any(word in words for word in _UNPACKED_WORDS):
+        return DecodeError(
+            ErrorCode.DECODE_TOO_LARGE,
+            f"the text or colour profile in the {kind} file is too large",
+        )
     if "not identified by this driver" in words:  # Pillow's words for a width or height of 0
         return DecodeError(ErrorCode.DECODE_BAD_DIMENSIONS, f"the {kind} picture has no size")
     if isinstance(err, EOFError) or "truncated" in words or _ends_early(kind, data):

@@ -62,15 +62,21 @@ def main(arguments: list[str]) -> None:
         _serve(_Pipes(incoming, out, memory), settings)
 
 
-def _limit_memory(pixels: int) -> None:
-    """Leaves this process as much memory as a picture of so many pixels may need."""
-    used = 0
-    with suppress(OSError, ValueError):
-        used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    limit = used + _OTHER_BYTES + _PIXEL_BYTES * pixels
-    _, most = resource.getrlimit(resource.RLIMIT_AS)
-    with suppress(OSError, ValueError):  # a lower limit holds already
-        resource.setrlimit(resource.RLIMIT_AS, (limit, most))
+class _MemoryLimit:
+    """How much memory this process may have beside what its start has taken."""
+
+    def __init__(self) -> None:
+        self._used = 0
+        with suppress(OSError, ValueError):
+            pages = int(Path("/proc/self/statm").read_text().split()[0])
+            self._used = pages * resource.getpagesize()
+
+    def allow(self, pixels: int) -> None:
+        """Leaves as much as a picture of so many pixels may need."""
+        _, most = resource.getrlimit(resource.RLIMIT_AS)
+        limit = self._used + _OTHER_BYTES + _PIXEL_BYTES * pixels
+        with suppress(OSError, ValueError):  # a lower limit holds already
+            resource.setrlimit(resource.RLIMIT_AS, (limit, most))
 
 
 @contextmanager
@@ -88,21 +94,23 @@ def _mortal(pipes: _Pipes, settings: DecodeSettings) -> Iterator[None]:
 
 def _serve(pipes: _Pipes, settings: DecodeSettings) -> None:
     memory = mmap.mmap(pipes.memory, 0)
+    limit = _MemoryLimit()
+    limit.allow(_LARGE_PIXELS)
     while len(request := pipes.requests.read(HEADER.size) or b"") == HEADER.size:
         size, memory_size = HEADER.unpack(request)
         if memory_size != len(memory):
             memory.close()
             memory = mmap.mmap(pipes.memory, 0)
-        _limit_memory(_LARGE_PIXELS)
-        _send(pipes, _Decoding(pipes, settings).decode(memory, size))
+        _send(pipes, _Decoding(pipes, settings, limit).decode(memory, size))
 
 
 class _Decoding:
     """One picture."""
 
-    def __init__(self, pipes: _Pipes, settings: DecodeSettings) -> None:
+    def __init__(self, pipes: _Pipes, settings: DecodeSettings, limit: _MemoryLimit) -> None:
         self._pipes = pipes
         self._settings = settings
+        self._limit = limit
         self._admitted = _LARGE_PIXELS
         self._began_s = 0.0
         self._running = ExitStack()
@@ -120,8 +128,10 @@ class _Decoding:
                 "hint": err.hint,
                 "details": dict(err.details),
             }
-        pixels = decoded.pixels.tobytes()
-        memory[: len(pixels)] = pixels
+        finally:
+            if self._began_s:
+                self._limit.allow(_LARGE_PIXELS)
+        memory[: decoded.pixels.nbytes] = decoded.pixels.reshape(-1).data
         return {
             "width": decoded.width,
             "height": decoded.height,
@@ -141,7 +151,7 @@ class _Decoding:
         if self._pipes.requests.read(1) != GO:
             os._exit(0)
         self._began_s = time.perf_counter()
-        _limit_memory(pixels)
+        self._limit.allow(pixels)
         self._running.enter_context(_mortal(self._pipes, self._settings))
 
 

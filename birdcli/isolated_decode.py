@@ -32,9 +32,10 @@ if TYPE_CHECKING:
 
 _LOG: Final = logging.getLogger(__name__)
 
-# The same modules as here, wherever they were found.
+# The same modules as here, wherever they were found; numpy's threads would take memory for nothing.
 _BOOT: Final = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
+    "import json, os, sys; sys.path[:] = json.loads(sys.argv[1]); "
+    "os.environ['OPENBLAS_NUM_THREADS'] = '1'; "
     "from birdcli.decode_worker import main; main(sys.argv[2:])"
 )
 _MEMORY_BYTES: Final = 1 << 20

@@ -294,9 +294,10 @@ class _Run:
             rate=options.fetch.rate,
             clock=asyncio.get_running_loop().time,
         )
+        decoding = self._threads + 1  # so that a CPU is not idle while a picture changes processes
         async with AsyncExitStack() as stack:
             decoder = open_decoder(
-                self._decode_settings(), options.inputs, options.lists, workers=self._threads
+                self._decode_settings(), options.inputs, options.lists, workers=decoding
             )
             stack.callback(decoder.close)
             pipeline = Pipeline(
@@ -312,7 +313,7 @@ class _Run:
                 sink=sink,
                 settings=PipelineSettings(
                     fetchers=options.fetch.concurrency,
-                    decoding=self._threads,
+                    decoding=decoding,
                     decoded_ahead=max(
                         2 * batch_size,
                         _DECODED_BYTES

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from birdcli.inference import Engine, Streams
 from birdcli.items import Classified, DecodedImage, ImageInfo, Outcome, Stage, Timings
-from tests.fakes import LABELS, FakeClassifier, FakeClock, image_ref
+from tests.fakes import LABELS, FakeAnswers, FakeClassifier, FakeClock, image_ref
 
 if TYPE_CHECKING:
     import pytest
@@ -97,6 +98,18 @@ async def test_inference_is_the_time_of_the_whole_batch() -> None:
     marks = [outcome.timings.marks[-2:] for outcome in outcomes]
     assert marks[0] == marks[1]
     assert [stage for stage, _ in marks[0]] == [Stage.BATCH_WAIT, Stage.INFERENCE]
+
+
+async def test_the_answer_to_a_part_of_a_picture_is_not_kept() -> None:
+    answers = FakeAnswers()
+    streams = Streams(
+        FakeClassifier(), labels=LABELS, top_k=1, model="fake@1", answers=answers, clock=FakeClock()
+    )
+    whole, part = image(0, 1), image(1, 2)
+    part = replace(part, image=replace(part.image, sha256="1" * 64, truncated=True))
+    outcomes = await streams.classify([whole, part])
+    assert class_ids(outcomes) == [1, 2]
+    assert list(answers.kept) == [whole.image.sha256]
 
 
 async def test_a_batch_waits_for_a_free_stream() -> None:

@@ -6,6 +6,7 @@ import base64
 import json
 import math
 import re
+from dataclasses import replace
 from typing import Any
 
 import jsonschema
@@ -130,6 +131,14 @@ def validator() -> jsonschema.Draft202012Validator:
     schema = load_record_schema()
     jsonschema.Draft202012Validator.check_schema(schema)
     return jsonschema.Draft202012Validator(schema)
+
+
+def test_a_picture_that_ends_early_is_marked(validator: jsonschema.Draft202012Validator) -> None:
+    whole = classified("crow.jpg")
+    part = replace(whole, image=replace(whole.image, truncated=True))
+    assert "truncated" not in decoded(whole)["image"]
+    assert decoded(part)["image"]["truncated"] is True
+    validator.validate(decoded(part))
 
 
 def test_answer_has_the_fields_of_the_contract_in_order() -> None:
