@@ -29,11 +29,11 @@ def git(folder: Path, *arguments: str) -> str:
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    """Two commits: `quick`, and `slow`, which takes 3 ms longer for each of its images."""
+    """Two commits: `quick`, and `slow`, which takes 19 ms longer for each of its images."""
     folder = tmp_path / "repository"
     (folder / "birdcli").mkdir(parents=True)
     git(folder, "init", "--quiet")
-    for name, seconds in (("quick", 0.001), ("slow", 0.004)):
+    for name, seconds in (("quick", 0.001), ("slow", 0.02)):
         (folder / "birdcli" / "__init__.py").touch()
         (folder / "birdcli" / "__main__.py").write_text(_MAIN.format(seconds=seconds))
         git(folder, "add", "--all")
