@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import struct
-import time
 import zlib
 from typing import TYPE_CHECKING
 
@@ -82,9 +81,10 @@ def test_text_and_profiles_that_unpack_to_much_are_refused(pool: DecodePool, tex
 @pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP"])
 def test_of_thousands_of_frames_one_is_decoded(pool: DecodePool, kind: str) -> None:
     data = animation(kind, 2000)
-    started_s = time.monotonic()
-    assert pool.decode(data).width == 8
-    assert time.monotonic() - started_s < 2.0
+    decoded = pool.decode(data)
+    assert decoded.width == 8
+    # All of them would take minutes; the bound is for machines that are busy with other things.
+    assert decoded.ended_s - decoded.started_s < 10.0
 
 
 def test_a_tiff_whose_directories_go_round_in_a_circle_is_decoded(pool: DecodePool) -> None:
