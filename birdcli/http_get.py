@@ -26,7 +26,7 @@ from birdcli.http_faults import blocked_address, mapped_faults, status_message
 from birdcli.open_files import allow_open_files
 from birdcli.proxies import Proxies, resolve_proxies
 from birdcli.resolver import Resolver
-from birdcli.retry import RETRYABLE_STATUSES, AskedToWaitError, parse_retry_after
+from birdcli.retry import RETRYABLE_STATUSES, AskedToWaitError, TooSlowError, parse_retry_after
 from birdcli.web_url import redirect_target
 
 if TYPE_CHECKING:
@@ -283,12 +283,7 @@ class _Pace:
             async with asyncio.timeout_at(self._ends_s):
                 return await content.readany()
         except TimeoutError as err:
-            raise FetchError(
-                ErrorCode.FETCH_TIMEOUT,
-                f"The body came at less than {self._min_rate:,} bytes per second",
-                retryable=True,
-                min_rate=self._min_rate,
-            ) from err
+            raise TooSlowError(self._min_rate) from err
 
 
 @dataclass(slots=True)

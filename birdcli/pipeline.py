@@ -247,6 +247,7 @@ class Pipeline:
         async with ready, outcomes, asyncio.TaskGroup() as running:
             while (turn := await self._hosts.turn()) is not None:
                 if turn.refused is not None:
+                    turn.refused.queued_until_s = self._clock()  # it was never asked for
                     await outcomes.send([self._failed(turn.item, turn.refused)])
                     continue
                 if stop.is_set():

@@ -22,6 +22,9 @@ BACKOFF_CAP_S: Final = 10.0
 # system.
 DNS_RETRIES: Final = 1
 
+# Who drips once mostly drips again, and each time for seconds.
+SLOW_RETRIES: Final = 1
+
 _LONGEST_WAIT_S: Final = 1e9  # more digits than that are no time, and infinity is no JSON
 
 
@@ -38,6 +41,19 @@ class AskedToWaitError(FetchError):
             code, message, retryable=True, status=status, retry_after_s=round(wait_s, 3)
         )
         self.wait_s = wait_s
+
+
+class TooSlowError(FetchError):
+    """A body that came at less than the lowest rate."""
+
+    def __init__(self, min_rate: int) -> None:
+        """Makes a retryable error; `min_rate` is in bytes per second."""
+        super().__init__(
+            ErrorCode.FETCH_TIMEOUT,
+            f"The body came at less than {min_rate:,} bytes per second",
+            retryable=True,
+            min_rate=min_rate,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +103,8 @@ class RetryPolicy:
         allowed = self.retries
         if error.code == ErrorCode.FETCH_DNS:
             allowed = min(allowed, DNS_RETRIES)
+        if isinstance(error, TooSlowError):
+            allowed = min(allowed, SLOW_RETRIES)
         if not error.retryable or attempt > allowed:
             return GiveUp()
         doublings = min(attempt - 1, 10)

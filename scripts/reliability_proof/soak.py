@@ -29,6 +29,7 @@ _GRACE_S: Final = 1.0
 _FIRST_S: Final = 60.0
 _MORE_BYTES: Final = 100_000_000
 _WORTH: Final = 0.8
+_REAL_MODEL: Final = "imagenet-birds"
 _304_WORTH: Final = 4.0
 _OFFLINE_WORTH: Final = 15.0
 
@@ -92,14 +93,14 @@ def prove_cached(folder: Path, *, urls: int, asking: bool) -> Part:
         urls: How many.
         asking: Whether the ratios are asked for; a short list tells of starting up alone.
     """
-    home = install_tiny_model(folder)
+    home = folder / "home"  # with the model that ships: one that costs what models cost
     listed, told = folder / "list.txt", folder / "told.txt"
     walls: list[float] = []
     records: list[list[dict[str, Any]]] = []
     problems: list[str] = []
     with hostile_server(folder, addresses=16) as server:
         listed.write_text("".join(server.url(f"/photo/{n}", host=n) + "\n" for n in range(urls)))
-        command = ("classify", "-f", listed, "--per-host", "32")
+        command = ("classify", "-m", _REAL_MODEL, "-f", listed, "--per-host", "32")
         for number, word in enumerate(("--cache", "--cache", "--offline")):
             output = folder / f"{number}.jsonl"
             started_s = time.monotonic()
@@ -118,7 +119,7 @@ def prove_cached(folder: Path, *, urls: int, asking: bool) -> Part:
     return Part(
         title="Asked again",
         lines=(
-            f"{urls:,} pictures of a megapixel, tiny model: {walls[0]:.1f} s; again with 304s "
+            f"{urls:,} pictures of a megapixel, {_REAL_MODEL}: {walls[0]:.1f} s; again with 304s "
             f"{walls[1]:.1f} s (**{unchanged:.1f} times as fast**), with --offline "
             f"{walls[2]:.1f} s (**{offline:.1f} times**); whole processes, the same answers.",
         ),

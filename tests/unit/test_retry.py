@@ -15,6 +15,7 @@ from birdcli.retry import (
     AskedToWaitError,
     GiveUp,
     RetryPolicy,
+    TooSlowError,
     parse_retry_after,
 )
 
@@ -127,3 +128,10 @@ def test_the_wait_is_among_the_details() -> None:
 )
 def test_retry_after_is_seconds_or_a_date(value: str, wait_s: float | None) -> None:
     assert parse_retry_after(value, now_s=NOW_S) == wait_s
+
+
+def test_a_body_that_drips_is_asked_for_once_more() -> None:
+    policy = RetryPolicy(5, random.Random(1))
+    slow = TooSlowError(1000)
+    assert isinstance(policy.plan(slow, attempt=1, remaining_s=60.0), Again)
+    assert isinstance(policy.plan(slow, attempt=2, remaining_s=60.0), GiveUp)
