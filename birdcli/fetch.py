@@ -255,8 +255,7 @@ async def open_http_fetcher(
             settings, proxies=proxies, wall_clock=around.wall_clock, classify=classify
         ) as client:
             if hosts is None:
-                loop = asyncio.get_running_loop()
-                hosts = Hosts(per_host=settings.per_host, clock=loop.time)
+                hosts = Hosts(per_host=settings.per_host)
             yield HttpFetcher(settings, client, executor=executor, hosts=hosts, surroundings=around)
     finally:
         executor.shutdown(wait=False, cancel_futures=True)

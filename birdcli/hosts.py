@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import re
+import time
 from collections import OrderedDict, deque
 from contextlib import suppress
 from dataclasses import dataclass
@@ -73,14 +74,18 @@ class Hosts(Generic[T]):
     """
 
     def __init__(
-        self, *, per_host: int, rate: float | None = None, clock: Callable[[], float]
+        self,
+        *,
+        per_host: int,
+        rate: float | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Knows no host.
 
         Args:
             per_host: Inputs of one host under way at once.
             rate: Requests to one host per second at the most; None for no bound.
-            clock: Seconds, that of the event loop.
+            clock: Seconds.
         """
         self._per_host = per_host
         self._gap_s = 0.0 if rate is None else 1.0 / rate

@@ -6,7 +6,7 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from birdcli.batching import iter_batches
 from birdcli.budget import ByteBudget
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from birdcli.inference import Engine
     from birdcli.items import ImageRef, Outcome
     from birdcli.labels import LabelSet
-    from birdcli.ports import AnswerCache, Decoder, Fetcher, FileReader
+    from birdcli.ports import AnswerCache, Decoder, Fetcher, FileReader, OutcomeSink
     from birdcli.recall import Recall
     from birdcli.settings import BatchSettings, PipelineSettings
 
@@ -42,29 +42,6 @@ _READ_AHEAD: Final = 256
 _LOOKED_UP_TOGETHER: Final = 64
 _PATIENCE_S: Final = 1.0
 _DISK_WAITERS: Final = 2  # further threads, as some of them wait for a disk
-
-
-class OutcomeSink(Protocol):
-    """Where outcomes go: encoded as they finish, written when it is their turn.
-
-    Called in a thread, one call at a time.
-    """
-
-    def encode(self, outcome: Outcome) -> bytes:
-        """Returns the record of one outcome."""
-        ...
-
-    def write(self, records: Sequence[bytes]) -> None:
-        """Writes records.
-
-        Raises:
-            OutputError: They cannot be written; the run ends.
-        """
-        ...
-
-
-def _loop_time() -> float:
-    return asyncio.get_running_loop().time()
 
 
 class _GivenUpError(Exception):
@@ -123,9 +100,7 @@ class Pipeline:
         self._window = asyncio.Semaphore(settings.window)
         self._budget = ByteBudget(settings.max_bytes)
         self._places = asyncio.Semaphore(settings.fetchers)
-        self._hosts: Hosts[Unread] = (
-            Hosts(per_host=settings.fetchers, clock=_loop_time) if hosts is None else hosts
-        )
+        self._hosts = Hosts[Unread](per_host=settings.fetchers) if hosts is None else hosts
         self._order = RecordOrder()
         self._shared = SharedUrls(clock)
         self.watch = Watch()

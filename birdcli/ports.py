@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from birdcli.download_slot import DownloadSlot
     from birdcli.items import (
         CachedAnswer,
         FetchedImage,
         ImageRef,
+        Outcome,
         RgbBatch,
         RgbImage,
         ScoreBatch,
@@ -148,4 +149,23 @@ class AnswerCache(Protocol):
 
     def put(self, sha256: str, answer: CachedAnswer) -> None:
         """Keeps an answer; a cache that cannot be written keeps nothing."""
+        ...
+
+
+class OutcomeSink(Protocol):
+    """Where outcomes go: encoded as they finish, written when it is their turn.
+
+    Called in a thread, one call at a time.
+    """
+
+    def encode(self, outcome: Outcome) -> bytes:
+        """Returns the record of one outcome."""
+        ...
+
+    def write(self, records: Sequence[bytes]) -> None:
+        """Writes records.
+
+        Raises:
+            OutputError: They cannot be written; the run ends.
+        """
         ...
