@@ -18,7 +18,7 @@ from birdcli.cli.installing import print_line
 from birdcli.cli.output import OutputOptions, RunOutput, continue_command, tell_earlier
 from birdcli.cli.stopping import Stopper
 from birdcli.cli.waiting import tell_what_hangs
-from birdcli.cli.wiring import LazyFetcher, open_decoder, open_inputs
+from birdcli.cli.wiring import LazyFetcher, open_decoder, open_inputs, patience_s
 from birdcli.errors import ErrorCode, UsageError
 from birdcli.host import usable_cpus
 from birdcli.models.engines import EngineName
@@ -291,9 +291,10 @@ class _Run:
         sink = _Sink(output, self._metrics, progress, lambda: self._on_failure(output))
         hosts = Hosts[Unread](per_host=options.fetch.per_host, rate=options.fetch.rate)
         decoding = self._threads + 1  # so that a CPU is not idle while a picture changes processes
+        decoding_settings = self._decode_settings()
         async with AsyncExitStack() as stack:
             decoder = open_decoder(
-                self._decode_settings(), options.inputs, options.lists, workers=decoding
+                decoding_settings, options.inputs, options.lists, workers=decoding
             )
             stack.callback(decoder.close)
             pipeline = Pipeline(
@@ -316,7 +317,7 @@ class _Run:
                         // (3 * self._version.input.height * self._version.input.width),
                     ),
                     max_bytes=options.max_memory // 4,
-                    stuck_s=options.fetch.deadline_s,
+                    stuck_s=patience_s(options.fetch, decoding_settings),
                     ordered=options.ordered and not options.output.resumes,
                     top_k=min(options.top_k, len(self._labels)),
                 ),

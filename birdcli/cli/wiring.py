@@ -56,6 +56,15 @@ class LazyFetcher:
         )
 
 
+def patience_s(fetch: FetchSettings, decode: DecodeSettings) -> float:
+    """Returns for how long one input may be read and decoded until its thread counts as stuck.
+
+    `--deadline` for the disk, and then all that a picture may wait for in good order: a process
+    that is busy with another until that one's deadline, and two tries of its own.
+    """
+    return fetch.deadline_s + 3 * decode.timeout_s
+
+
 def open_decoder(
     settings: DecodeSettings, inputs: Sequence[str], lists: Sequence[str], *, workers: int
 ) -> Decoder:
