@@ -289,7 +289,7 @@ class _Run:
         batch_size = options.batch_size or self._engine.batch_size
         engine = Engine(self._load_engine)
         sink = _Sink(output, self._metrics, progress, lambda: self._on_failure(output))
-        hosts = Hosts[Unread](per_host=options.fetch.per_host, rate=options.fetch.rate)
+        hosts: Hosts[Unread] = Hosts(per_host=options.fetch.per_host, rate=options.fetch.rate)
         decoding = self._threads + 1  # so that a CPU is not idle while a picture changes processes
         decoding_settings = self._decode_settings()
         async with AsyncExitStack() as stack:
