@@ -24,9 +24,10 @@ from birdcli.content_coding import decoder_for
 from birdcli.errors import ErrorCode, FetchError
 from birdcli.http_faults import blocked_address, mapped_faults, status_message
 from birdcli.open_files import allow_open_files
+from birdcli.pace import Pace
 from birdcli.proxies import Proxies, resolve_proxies
 from birdcli.resolver import Resolver
-from birdcli.retry import RETRYABLE_STATUSES, AskedToWaitError, TooSlowError, parse_retry_after
+from birdcli.retry import RETRYABLE_STATUSES, AskedToWaitError, parse_retry_after
 from birdcli.web_url import redirect_target
 
 if TYPE_CHECKING:
@@ -53,7 +54,6 @@ _EMPTY: Final = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.RESET_CONTENT})
 
 _LONGEST_HEADER_BYTES: Final = 32_768  # policies and cookies of real sites pass aiohttp's 8 KB
 _DNS_TTL_S: Final = 300
-_PACE_S: Final = 5.0
 # No limit of the connector counts idle connections: with a list of many hosts they would use up all
 # descriptors. Requests to a host that is in use follow each other within milliseconds.
 _IDLE_S: Final = 1.0
@@ -213,7 +213,7 @@ class HttpClient:
         decoder = decoder_for(",".join(response.headers.getall("Content-Encoding", ())))
         pieces = []
         size = 0
-        pace = _Pace(self._settings.min_rate)
+        pace = Pace(self._settings.min_rate)
         while chunk := await pace.read(response.content):
             for number, piece in enumerate(decoder.feed(chunk)):
                 size += len(piece)
@@ -248,42 +248,6 @@ class HttpClient:
             if wait_s is not None:
                 return AskedToWaitError(code, message, status=status, wait_s=wait_s)
         return FetchError(code, message, retryable=retryable, status=status)
-
-
-class _Pace:
-    """Reads a body that comes fast enough: so many bytes in every few seconds."""
-
-    def __init__(self, min_rate: int) -> None:
-        self._min_rate = min_rate
-        self._wanted = max(int(min_rate * _PACE_S), 1)
-        self._received = 0
-        self._clock = asyncio.get_running_loop().time
-        self._ends_s = self._clock() + _PACE_S
-
-    async def read(self, content: aiohttp.StreamReader) -> bytes:
-        """Returns what has come, waiting if need be; nothing at the end."""
-        chunk = content.read_nowait()  # small pictures are there at once, and need no timer
-        if not chunk and not content.at_eof():
-            chunk = await self._wait(content)
-        self._received += len(chunk)
-        if self._received >= self._wanted:
-            self._begin()
-        return chunk
-
-    def _begin(self) -> None:
-        self._received = 0
-        self._ends_s = self._clock() + _PACE_S
-
-    async def _wait(self, content: aiohttp.StreamReader) -> bytes:
-        if not self._min_rate:
-            return await content.readany()
-        if self._clock() >= self._ends_s:  # our own work took that long, which is not theirs
-            self._begin()
-        try:
-            async with asyncio.timeout_at(self._ends_s):
-                return await content.readany()
-        except TimeoutError as err:
-            raise TooSlowError(self._min_rate) from err
 
 
 @dataclass(slots=True)

@@ -12,6 +12,7 @@ import time
 import tracemalloc
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,6 +22,7 @@ from birdcli.download_slot import DownloadSlot
 from birdcli.errors import ErrorCode, FetchError
 from birdcli.fetch import open_http_fetcher
 from birdcli.items import FetchedImage, ImageRef, SourceKind, Timings
+from birdcli.pace import Pace
 from birdcli.settings import FetchSettings
 from tests.image_server import ImageServer, Reply
 
@@ -92,7 +94,7 @@ async def test_provisional_answers_without_end_are_a_timeout() -> None:
 
 @pytest.fixture
 def short_window(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("birdcli.http_get._PACE_S", 0.2)
+    monkeypatch.setattr("birdcli.http_get.Pace", partial(Pace, window_s=0.2))
 
 
 @pytest.mark.usefixtures("short_window")
