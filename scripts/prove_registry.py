@@ -9,19 +9,16 @@ real SavedModel for the rest. `--quick` is what the tests run: a twentieth.
 
 from __future__ import annotations
 
-import argparse
 import os
-import platform
 import random
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
-from birdcli.host import library_versions, usable_cpus
+from scripts.proof_report import ROOT, Part, proof_options, tell_result
 from scripts.registry_proof.damage import damage_all
 from scripts.registry_proof.fault_hook import Fault
 from scripts.registry_proof.faults import Change, Point, count_steps, strike_all
@@ -30,26 +27,10 @@ from scripts.registry_proof.operations import OPERATIONS, prepare
 from scripts.registry_proof.placeholder import install, open_registry
 from scripts.registry_proof.races import race
 
-ROOT = Path(__file__).resolve().parent.parent
 SEED = 3
 LISTED_VERSIONS = 100
 MODEL_BYTES = 13_800_000
 """What `aiy-birds-v1` reads at a start."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
-    """One finished part.
-
-    Attributes:
-        title: Heading of the report.
-        lines: Its text, Markdown.
-        problems: What was wrong; nothing if all is well.
-    """
-
-    title: str
-    lines: tuple[str, ...]
-    problems: tuple[str, ...]
 
 
 def _birdcli(home: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -243,39 +224,16 @@ def run(*, quick: bool) -> list[Part]:
         ]
 
 
-def report(parts: list[Part], *, seconds: float) -> str:
-    """Returns the result as Markdown."""
-    commit = subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--abbrev=12"],
-        cwd=ROOT, capture_output=True, text=True, check=True,
-    ).stdout.strip()  # fmt: skip
-    tensorflow = library_versions("tensorflow").get("tensorflow")
-    text = [
-        "# Proof of the registry",
-        "",
-        f"Made by `python -m scripts.prove_registry`, commit `{commit}`, seed {SEED}, "
-        f"{usable_cpus()} CPUs, Python {platform.python_version()}, TensorFlow {tensorflow}, "
-        f"in {seconds / 60:.1f} minutes.",
-    ]
-    for part in parts:
-        text += ["", f"## {part.title}", "", *part.lines]
-        text += ["", *(f"- **{problem}**" for problem in part.problems)] if part.problems else []
-    return "\n".join(text) + "\n"
-
-
 def main() -> int:
     """Runs the proof; the exit code is 1 if anything was wrong."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a twentieth, as in the tests")
-    parser.add_argument("--report", type=Path, help="where to write the result")
-    options = parser.parse_args()
-    started_s = time.perf_counter()
-    parts = run(quick=options.quick)
-    text = report(parts, seconds=time.perf_counter() - started_s)
-    if options.report:
-        options.report.write_text(text, encoding="utf-8")
-    print(text)
-    return 1 if any(part.problems for part in parts) else 0
+    options = proof_options(str(__doc__)).parse_args()
+    return tell_result(
+        lambda: run(quick=options.quick),
+        title="Proof of the registry",
+        command="python -m scripts.prove_registry",
+        seed=SEED,
+        path=options.report,
+    )
 
 
 if __name__ == "__main__":

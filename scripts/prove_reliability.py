@@ -8,21 +8,18 @@ what the tests run: a twentieth.
 
 from __future__ import annotations
 
-import argparse
-import platform
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from birdcli.host import library_versions, usable_cpus
 from scripts.fuzz_lists import fuzz
+from scripts.proof_report import Part, proof_options, tell_result
 from scripts.reliability_proof.damage import prove_cuts, prove_images, prove_repairs
-from scripts.reliability_proof.kill9 import prove_kill9
+from scripts.reliability_proof.full_disk import prove_full_disk
+from scripts.reliability_proof.isolation import prove_isolation
 from scripts.reliability_proof.soak import prove_cached, prove_soak
-from scripts.reliability_proof.stage import ROOT, Part
+from scripts.reliability_proof.strikes import prove_kill9, prove_stops
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -42,6 +39,21 @@ def prove_lists(*, count: int) -> Part:
 
 def _kill9(folder: Path, share: int) -> Part:
     return prove_kill9(folder, urls=2000 // share, kills=100 // share, seed=SEED)
+
+
+def _stops(folder: Path, share: int) -> Part:
+    return prove_stops(folder, urls=2000 // share, stops=100 // share, seed=SEED)
+
+
+def _full_disk(folder: Path, share: int) -> Part:
+    return prove_full_disk(folder, runs=40 // share, seed=SEED)
+
+
+def _isolation(folder: Path, share: int) -> Part:
+    asking = share == 1
+    return prove_isolation(
+        folder, photos=600 // share, pairs=7 if asking else 1, seed=SEED, asking=asking
+    )
 
 
 def _lists(folder: Path, share: int) -> Part:
@@ -70,12 +82,15 @@ def _cached(folder: Path, share: int) -> Part:
 
 SECTIONS: Final[Mapping[str, Callable[[Path, int], Part]]] = {
     "kill9": _kill9,
+    "stops": _stops,
+    "full_disk": _full_disk,
     "cuts": _cuts,
     "repairs": _repairs,
     "images": _images,
     "lists": _lists,
     "soak": _soak,
     "cached": _cached,
+    "isolation": _isolation,
 }
 
 
@@ -93,41 +108,21 @@ def run(sections: Sequence[str], *, share: int) -> list[Part]:
     return parts
 
 
-def report(parts: Sequence[Part], *, seconds: float) -> str:
-    """Returns the result as Markdown."""
-    commit = subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--abbrev=12"],
-        cwd=ROOT, capture_output=True, text=True, check=True,
-    ).stdout.strip()  # fmt: skip
-    tensorflow = library_versions("tensorflow").get("tensorflow")
-    text = [
-        f"Made by `python -m scripts.prove_reliability`, commit `{commit}`, seed {SEED}, "
-        f"{usable_cpus()} CPUs, Python {platform.python_version()}, TensorFlow {tensorflow}, "
-        f"in {seconds / 60:.1f} minutes.",
-    ]
-    for part in parts:
-        text += ["", f"## {part.title}", "", *part.lines]
-        text += ["", *(f"- **{problem}**" for problem in part.problems)] if part.problems else []
-    return "\n".join(text) + "\n"
-
-
 def main() -> int:
     """Runs the proof; the exit code is 1 if anything was wrong."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = proof_options(str(__doc__))
     parser.add_argument("sections", nargs="*", metavar="SECTION", help=", ".join(SECTIONS))
-    parser.add_argument("--quick", action="store_true", help="a twentieth, as in the tests")
-    parser.add_argument("--report", type=Path, help="where to write the result")
     options = parser.parse_args()
     unknown = set(options.sections) - SECTIONS.keys()
     if unknown:
         parser.error(f"no such section: {', '.join(sorted(unknown))}")
-    started_s = time.perf_counter()
-    parts = run(options.sections or list(SECTIONS), share=20 if options.quick else 1)
-    text = report(parts, seconds=time.perf_counter() - started_s)
-    if options.report:
-        options.report.write_text(text, encoding="utf-8")
-    print(text)
-    return 1 if any(part.problems for part in parts) else 0
+    return tell_result(
+        lambda: run(options.sections or list(SECTIONS), share=20 if options.quick else 1),
+        title="Proof of reliability",
+        command="python -m scripts.prove_reliability",
+        seed=SEED,
+        path=options.report,
+    )
 
 
 if __name__ == "__main__":

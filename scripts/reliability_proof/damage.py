@@ -14,7 +14,7 @@ from birdcli.record import encode_record, record_of
 from birdcli.settings import DecodeSettings
 from scripts.fuzz_images import decode_all, mutants
 from scripts.fuzz_outputs import LAST_BYTES, Fault, cut_everywhere, fuzz
-from scripts.reliability_proof.stage import Part
+from scripts.proof_report import Part
 
 if TYPE_CHECKING:
     from pathlib import Path

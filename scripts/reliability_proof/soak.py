@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from scripts.proof_report import Part
 from scripts.reliability_proof.stage import (
-    Part,
     Server,
     differences,
     hostile_server,

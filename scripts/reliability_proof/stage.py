@@ -11,30 +11,16 @@ import time
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+
+from scripts.proof_report import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
-ROOT: Final = Path(__file__).resolve().parent.parent.parent
 _START_S: Final = 30.0
 _VARYING: Final = ("run", "timings_ms", "batch_size", "cache")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
-    """One finished part.
-
-    Attributes:
-        title: Heading of the report.
-        lines: Its text, Markdown.
-        problems: What was wrong; nothing if all is well.
-    """
-
-    title: str
-    lines: tuple[str, ...]
-    problems: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,17 +64,20 @@ def hostile_server(folder: Path, *, addresses: int = 1) -> Iterator[Server]:
         process.wait()
 
 
-def start(home: Path, *arguments: str | Path, stderr: Path) -> subprocess.Popen[bytes]:
-    """Starts the real command; what it says goes to a file."""
+def start(
+    home: Path, *arguments: str | Path, stderr: Path, module: str = "birdcli"
+) -> subprocess.Popen[bytes]:
+    """Starts the real command in a session of its own; what it says goes to a file."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("BIRDCLI_")}
     with stderr.open("wb") as told:
         return subprocess.Popen(
-            [sys.executable, "-m", "birdcli", *map(str, arguments)],
+            [sys.executable, "-m", module, *map(str, arguments)],
             cwd=ROOT,
             env=kept | {"BIRDCLI_HOME": str(home)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=told,
+            start_new_session=True,  # so that what it leaves behind can be found
         )
 
 

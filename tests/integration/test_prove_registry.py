@@ -18,10 +18,10 @@ from scripts.prove_registry import (
 )
 from scripts.registry_proof import faults
 from scripts.registry_proof.fault_hook import Fault
-from scripts.registry_proof.full_disk import small_file_system
 from scripts.registry_proof.operations import PROOF
 from scripts.registry_proof.placeholder import open_registry
 from scripts.registry_proof.races import race
+from scripts.small_disk import small_file_system
 from tests.e2e.conftest import Birdcli
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def test_a_model_that_does_not_fit_is_the_disks_fault_not_its_own(tmp_path: Path
     (model / "saved_model.pb").write_bytes(b"graph")
     (model / "variables" / "variables.data").write_bytes(bytes(3_000_000))
     (tmp_path / "labels.csv").write_text("Pica pica\n")
-    with small_file_system() as folder:
+    with small_file_system(pages=512) as folder:
         if folder is None:
             pytest.skip("mounting a file system is not allowed here")
         done = Birdcli(folder / "home").inline(
