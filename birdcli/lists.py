@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import json
+import os
 import stat
 import string
 from contextlib import contextmanager
@@ -81,11 +83,15 @@ def verify_list(path: str) -> None:
     """Raises unless a list can be opened.
 
     Raises:
-        UsageError: ``usage.input_unreadable``.
+        UsageError: ``usage.input_unreadable``, also for a device, which may never end.
     """
     with reading_list(path):
-        if not stat.S_ISFIFO(Path(path).stat().st_mode):  # opening one would wait for its writer
-            Path(path).open("rb").close()
+        if stat.S_ISFIFO(Path(path).stat().st_mode):  # opening one would wait for its writer
+            return
+        with Path(path).open("rb") as file:
+            kind = os.fstat(file.fileno()).st_mode
+            if stat.S_ISBLK(kind) or (stat.S_ISCHR(kind) and not file.isatty()):
+                raise OSError(errno.EINVAL, "this is a device")
 
 
 @contextmanager

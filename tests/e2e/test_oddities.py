@@ -8,6 +8,9 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
+import threading
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
@@ -23,6 +26,11 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.tensorflow, pytest.mark.xdist_group("tensorflow")]
 
 LIMIT_S = 30.0
+PEAK = """
+import resource, subprocess, sys
+subprocess.call(sys.argv[1:])
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, file=sys.stderr)
+"""
 ODD_NAMES = (
     b"new\nline.png", b"'quotes\".png", b"\x1b[31mred\x1b[0m.png", b"-dash.png", b"--help.png",
     b"b\xe9ta\xff.png", b"tab\t.png", b"[bold]x[bold].png", b"#hash.png", b" space .png",
@@ -163,6 +171,110 @@ def test_a_folder_is_no_list(birdcli: Birdcli, tmp_path: Path) -> None:
     done = birdcli("classify", "-f", tmp_path, timeout_s=LIMIT_S)
     assert (done.code, done.stdout) == (2, b"")
     assert "usage.input_unreadable" in done.stderr
+
+
+def test_half_a_picture_is_named_only_on_demand_and_says_so(
+    birdcli: Birdcli, known: Path, tmp_path: Path
+) -> None:
+    data = (known / "b.jpg").read_bytes()
+    half = tmp_path / "half.jpg"
+    half.write_bytes(data[: len(data) // 2])
+    asked = birdcli("classify", half, "--allow-truncated", timeout_s=LIMIT_S)
+    assert (asked.code, _codes(asked)) == (0, ["ok"])
+    assert asked.records[0]["image"]["truncated"] is True
+    again = birdcli("classify", half, known / "b.jpg", "--allow-truncated", timeout_s=LIMIT_S)
+    assert [r["image"].get("truncated") for r in again.records] == [True, None]
+    default = birdcli("classify", half, timeout_s=LIMIT_S)
+    assert (default.code, _codes(default)) == (4, ["decode.truncated"])
+
+
+@pytest.mark.parametrize("device", ["/dev/zero", "/dev/random"])
+def test_a_device_that_never_ends_is_no_list(birdcli: Birdcli, device: str) -> None:
+    done = birdcli.inline("classify", "-f", device)
+    assert (done.code, done.stdout) == (2, b"")
+    assert f"the list {device} cannot be read: this is a device" in done.stderr
+
+
+def test_a_fifo_is_a_list(birdcli: Birdcli, known: Path, tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    process = birdcli.start("classify", "-f", str(fifo))
+    fifo.write_bytes(os.fsencode(known / "a.png") + b"\n")  # waits for its reader
+    stdout, stderr = process.communicate(timeout=LIMIT_S)
+    assert process.returncode == 0, stderr
+    assert json.loads(stdout)["status"] == "ok"
+
+
+def test_a_line_of_200_mb_takes_no_memory(birdcli: Birdcli, known: Path, tmp_path: Path) -> None:
+    listed = tmp_path / "list"
+    with listed.open("wb") as lines:
+        lines.truncate(200_000_000)
+        lines.seek(0, os.SEEK_END)
+        lines.write(b"\n" + os.fsencode(known / "a.png") + b"\n")
+    done = subprocess.run(
+        [sys.executable, "-c", PEAK, *birdcli.command("classify", "-f", listed)],
+        capture_output=True,
+        env=birdcli.environment,
+        cwd=REPOSITORY,
+        timeout=LIMIT_S,
+        check=False,
+    )
+    assert [json.loads(line)["status"] for line in done.stdout.splitlines()] == ["error", "ok"]
+    peak_kb = int(done.stderr.split()[-1])
+    assert peak_kb < 150_000  # the picture's answer is known
+
+
+class Changing(threading.Thread):
+    """Makes a path a picture, a growing one, a FIFO, a link to itself, and nothing, in turn."""
+
+    def __init__(self, path: Path, picture: bytes) -> None:
+        super().__init__()
+        self.path = path
+        self.picture = picture
+        self.ended = threading.Event()
+
+    def run(self) -> None:
+        other = self.path.with_name("next")
+        while not self.ended.is_set():
+            for make in (self._picture, os.mkfifo, self._loop, self._growing):
+                make(other)
+                other.replace(self.path)
+            self.path.unlink()
+
+    def _picture(self, path: Path) -> None:
+        path.write_bytes(self.picture)
+
+    def _loop(self, path: Path) -> None:
+        path.symlink_to(self.path)
+
+    def _growing(self, path: Path) -> None:
+        path.write_bytes(self.picture[:20])
+        path.replace(self.path)
+        with self.path.open("ab") as grown:
+            grown.write(self.picture[20:])
+            grown.flush()
+            grown.truncate(30)
+        path.write_bytes(b"")
+
+
+def test_a_file_that_becomes_something_else_all_the_time_is_one_record_each_time(
+    birdcli: Birdcli, known: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "changing.png"
+    changing = Changing(path, (known / "a.png").read_bytes())
+    changing.start()
+    try:
+        done = birdcli("classify", "-", stdin=f"{path}\n".encode() * 2000, timeout_s=LIMIT_S)
+    finally:
+        changing.ended.set()
+        changing.join()
+    found = Counter(_codes(done))
+    assert found.total() == 2000
+    assert found.keys() <= {
+        *("ok", "source.not_found", "source.not_a_file", "source.unreadable", "source.empty"),
+        *("decode.truncated", "decode.corrupt", "decode.not_an_image"),
+    }
+    assert len(found) > 2
 
 
 def test_deeply_nested_json_costs_its_own_line(

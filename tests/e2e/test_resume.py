@@ -11,9 +11,11 @@ import subprocess
 import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
 
+from tests.chaos_server import chaos
 from tests.e2e.conftest import REPOSITORY, Birdcli
 from tests.output_runs import keys_in
 
@@ -147,6 +149,25 @@ def test_failures_of_before_count_in_the_exit_code(
     assert sorted(r["status"] for r in records_in(output)) == ["ok", "ok"]
     assert set(keys_in(output).values()) == {1}
     assert not output.with_name("out.jsonl.retry").exists()
+
+
+def test_what_may_pass_is_tried_again_and_nothing_else_is_asked_for(
+    birdcli: Birdcli, tmp_path: Path
+) -> None:
+    output = tmp_path / "out.jsonl"
+    with chaos() as server:
+        urls = [server.url(f"/flaky/1/{n}") for n in range(3)]
+        urls += [server.url("/status/404"), server.url("/ok/7")]
+        command = ("classify", *urls, "-o", str(output), "--no-cache", "--retries", "0")
+        assert birdcli(*command).code == 4
+        first = {record["input"]: record for record in records_in(output)}
+        assert [first[url]["status"] for url in urls] == ["error"] * 4 + ["ok"]
+        assert birdcli(*command, "--retry-failed").code == 4
+        asked = Counter(urlsplit(seen.target).path for seen in server.seen)
+    second = {record["input"]: record for record in records_in(output)}
+    assert [second[url]["status"] for url in urls] == ["ok"] * 3 + ["error", "ok"]
+    assert [second[url] == first[url] for url in urls] == [False] * 3 + [True] * 2
+    assert asked == {f"/flaky/1/{n}": 2 for n in range(3)} | {"/status/404": 1, "/ok/7": 1}
 
 
 def test_other_settings_are_refused(birdcli: Birdcli, known: Path, tmp_path: Path) -> None:

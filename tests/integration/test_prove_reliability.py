@@ -20,9 +20,11 @@ RECORD: dict[str, Any] = {"index": 0, "input": "a", "status": "ok", "run": "1", 
 @pytest.mark.parametrize(
     ("section", "share"),
     [
-        *[(name, 20) for name in ("kill9", "cuts", "repairs", "images", "lists")],
+        *[(name, 20) for name in ("kill9", "stops", "cuts", "repairs", "images", "lists")],
+        ("full_disk", 40),
         # A twentieth of these would take a minute of the suite's six.
         ("cached", 100),
+        ("isolation", 100),
         ("soak", 100),
     ],
 )
