@@ -19,7 +19,12 @@ OFFLINE_MODEL = "imagenet-birds@1"
 
 
 def choose_model(
-    registry: Registry, reference: str | None, *, terminal: bool, people: IO[str]
+    registry: Registry,
+    reference: str | None,
+    *,
+    terminal: bool,
+    people: IO[str],
+    offline: bool = False,
 ) -> ModelVersion:
     """Returns an installed version, installing it first where that is what the user expects.
 
@@ -29,14 +34,16 @@ def choose_model(
         terminal: Whether a person reads the records: only then another model may step in, because
             nobody pipes the answers of a surprise into a data set.
         people: Where to say what is happening.
+        offline: Whether nothing may be downloaded.
 
     Raises:
-        ModelError: ``model.not_found``, ``model.download_failed`` and whatever installing raises.
+        ModelError: ``model.not_found``, ``model.download_failed``, ``model.not_installed`` if
+            `offline`, and whatever installing raises.
     """
     if reference is not None or registry.alias_target(PRODUCTION) is not None:
-        return _installed(registry, reference or PRODUCTION, people)
+        return _installed(registry, reference or PRODUCTION, people, offline=offline)
     try:
-        return _installed(registry, DEFAULT_MODEL, people)
+        return _installed(registry, DEFAULT_MODEL, people, offline=offline)
     except ModelError as err:
         unreachable = dict(err.details).get("unreachable") is True
         if err.code is not ErrorCode.MODEL_DOWNLOAD_FAILED or not (terminal and unreachable):
@@ -46,15 +53,24 @@ def choose_model(
             "birdcli: the model hub cannot be reached, so imagenet-birds answers: it knows 59 "
             "kinds of birds, aiy-birds-v1 knows 964 (--model imagenet-birds skips the attempt)",
         )
-        return _installed(registry, OFFLINE_MODEL, people)
+        return _installed(registry, OFFLINE_MODEL, people, offline=offline)
 
 
-def _installed(registry: Registry, reference: str, people: IO[str]) -> ModelVersion:
+def _installed(
+    registry: Registry, reference: str, people: IO[str], *, offline: bool
+) -> ModelVersion:
     from birdcli.models.install import SourceOverrides, install
 
     version = registry.resolve(reference)
     if version.installed:
         return version
+    if offline and not all(source.startswith("package:") for source in version.sources):
+        raise ModelError(
+            ErrorCode.MODEL_NOT_INSTALLED,
+            f"{version.id} is not installed, and --offline downloads nothing",
+            hint=f"Install it while there is a network: birdcli registry pull {version.id}",
+            model=version.id,
+        )
     tools = install_tools(people, name=version.id, partials=partials_folder(registry))
     try:
         return install(registry, version, SourceOverrides(), tools)

@@ -88,7 +88,13 @@ def run_classify(options: RunOptions) -> int:
         _configure_logging(options.log_level, streams.people)
         registry = open_registry()
         terminal = stdout_terminal and options.output.is_stdout
-        version = choose_model(registry, options.model, terminal=terminal, people=streams.people)
+        version = choose_model(
+            registry,
+            options.model,
+            terminal=terminal,
+            people=streams.people,
+            offline=options.offline,
+        )
         registry.verify_files(version)
         run = _Run(options, registry, version, streams)
         # The bar and the table would overwrite each other on one terminal.

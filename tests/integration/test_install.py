@@ -343,6 +343,26 @@ def test_without_a_hub_a_program_gets_an_error_with_the_commands_that_help(
     assert "--model imagenet-birds" in caught.value.hint
 
 
+def test_offline_no_hub_is_asked_and_the_model_that_needs_none_can_be_chosen(
+    tmp_path: Path,
+) -> None:
+    with HubServer(b"") as hub:
+        builtin = load_builtin_manifest()
+        aiy = builtin.version("aiy-birds-v1@1")
+        assert aiy is not None
+        declared = builtin.with_version(msgspec.structs.replace(aiy, sources=(hub.url,)))
+        registry = registry_at(tmp_path, declared)
+        with pytest.raises(ModelError) as caught:
+            choose_model(registry, None, terminal=True, people=io.StringIO(), offline=True)
+        assert not hub.requests
+    assert caught.value.code is ErrorCode.MODEL_NOT_INSTALLED
+    assert "registry pull aiy-birds-v1@1" in caught.value.hint
+    chosen = choose_model(
+        registry, "imagenet-birds", terminal=False, people=io.StringIO(), offline=True
+    )
+    assert chosen.id == "imagenet-birds@1"
+
+
 def test_a_hub_that_answers_with_an_error_is_no_reason_for_another_model(tmp_path: Path) -> None:
     with HubServer(b"", token=("user", "key")) as hub:
         builtin = load_builtin_manifest()
