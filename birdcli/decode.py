@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, cast
 
 from PIL import Image, ImageFile
 
+from birdcli.decode_memory import WEBP, bytes_per_pixel, progressive_jpeg
 from birdcli.errors import DecodeError, ErrorCode
 from birdcli.image_kind import identify, unsupported
 from birdcli.jpeg_scans import verify_scans
@@ -99,7 +100,7 @@ def decode_image(
     data: bytes,
     settings: DecodeSettings,
     clock: Callable[[], float] = time.perf_counter,
-    admit: Callable[[int], None] = lambda pixels: None,
+    admit: Callable[[int, int], None] = lambda pixels, size: None,
 ) -> DecodedPixels:
     """Decodes one encoded file to the model's input size.
 
@@ -110,8 +111,8 @@ def decode_image(
         data: The whole encoded file.
         settings: Size, recipe and limits.
         clock: Seconds.
-        admit: Told how many pixels will be allocated, before they are; may wait. It may be told
-            more than once.
+        admit: Told how many pixels will be decoded, and how many bytes that takes, before they
+            are allocated; may wait. It may be told more than once.
 
     Returns:
         uint8 [settings.height, settings.width, 3] pixels, with facts about the full-size picture.
@@ -144,7 +145,7 @@ def _decode(
     data: bytes,
     settings: DecodeSettings,
     clock: Callable[[], float],
-    admit: Callable[[int], None],
+    admit: Callable[[int, int], None],
     started_s: float,
 ) -> DecodedPixels:
     recipe = find_recipe(settings.preprocessing)
@@ -152,7 +153,7 @@ def _decode(
     if kind == "WEBP":  # whose decoder allocates the canvas as soon as it is opened
         canvas = _webp_canvas(data)
         _verify_size(canvas, settings.max_pixels)
-        admit(canvas[0] * canvas[1])
+        admit(canvas[0] * canvas[1], canvas[0] * canvas[1] * WEBP)
     if kind == "JPEG":
         verify_scans(data)
     opener = _load_opener(kind)
@@ -170,14 +171,17 @@ def _decode(
             side = max(settings.width, settings.height)
             drafted = picture.draft(None, (side, side))
             box = drafted[1] if drafted else box
-        # A progressive file keeps the coefficients of all of its pixels at any scale.
-        whole = "progressive" in picture.info
-        admit(width * height if whole else picture.size[0] * picture.size[1])
+        pixels = picture.size[0] * picture.size[1]
+        size = pixels * bytes_per_pixel(picture, kind)
+        if "progressive" in picture.info:  # keeps the coefficients of all of its pixels
+            pixels = width * height
+            size += pixels * progressive_jpeg(picture)
+        admit(pixels, size)
         # In one piece: Pillow takes the interpreter lock again after each piece, 64 KB by default.
         picture.decodermaxblock = len(data)
         picture.load()
         orientation = _read_orientation(picture)
-        pixels = render(
+        rendered = render(
             picture,
             recipe,
             (settings.width, settings.height),
@@ -187,7 +191,7 @@ def _decode(
     if orientation in SIDEWAYS:
         width, height = height, width
     return DecodedPixels(
-        pixels=pixels,
+        pixels=rendered,
         width=width,
         height=height,
         format=picture.format or kind,

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from birdcli.decode import decode_image, ignore_library_warnings
+from birdcli.decode_memory import MOST
 from birdcli.decode_wire import GO, HEADER
 from birdcli.errors import DecodeError
 from birdcli.settings import DecodeSettings
@@ -31,9 +32,8 @@ from birdcli.settings import DecodeSettings
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_LARGE_PIXELS: Final = 4_000_000  # smaller pictures need no permission
+_LARGE_BYTES: Final = 50_000_000  # what takes less needs no permission
 _GRACE_S: Final = 5.0
-_PIXEL_BYTES: Final = 24  # measured: 3 to 20 (JPEG 2000, TIFF of floating point)
 _OTHER_BYTES: Final = 512_000_000
 
 
@@ -71,10 +71,10 @@ class _MemoryLimit:
             pages = int(Path("/proc/self/statm").read_text().split()[0])
             self._used = pages * resource.getpagesize()
 
-    def allow(self, pixels: int) -> None:
-        """Leaves as much as a picture of so many pixels may need."""
+    def allow(self, size: int) -> None:
+        """Leaves as much as a picture of so many bytes may need, and then some."""
         _, most = resource.getrlimit(resource.RLIMIT_AS)
-        limit = self._used + _OTHER_BYTES + _PIXEL_BYTES * pixels
+        limit = self._used + _OTHER_BYTES + size
         with suppress(OSError, ValueError):  # a lower limit holds already
             resource.setrlimit(resource.RLIMIT_AS, (limit, most))
 
@@ -95,7 +95,7 @@ def _mortal(pipes: _Pipes, settings: DecodeSettings) -> Iterator[None]:
 def _serve(pipes: _Pipes, settings: DecodeSettings) -> None:
     memory = mmap.mmap(pipes.memory, 0)
     limit = _MemoryLimit()
-    limit.allow(_LARGE_PIXELS)
+    limit.allow(_LARGE_BYTES)
     while len(request := pipes.requests.read(HEADER.size) or b"") == HEADER.size:
         size, memory_size = HEADER.unpack(request)
         if memory_size != len(memory):
@@ -111,7 +111,7 @@ class _Decoding:
         self._pipes = pipes
         self._settings = settings
         self._limit = limit
-        self._admitted = _LARGE_PIXELS
+        self._admitted = _LARGE_BYTES
         self._began_s = 0.0
         self._running = ExitStack()
 
@@ -130,7 +130,7 @@ class _Decoding:
             }
         finally:
             if self._began_s:
-                self._limit.allow(_LARGE_PIXELS)
+                self._limit.allow(_LARGE_BYTES)
         memory[: decoded.pixels.nbytes] = decoded.pixels.reshape(-1).data
         return {
             "width": decoded.width,
@@ -141,17 +141,17 @@ class _Decoding:
             "truncated": decoded.truncated,
         }
 
-    def _admit(self, pixels: int) -> None:
+    def _admit(self, pixels: int, size: int) -> None:
         """Waits until the parent has room; once for a picture, however often it is tried."""
-        if pixels <= self._admitted:
+        if size <= self._admitted:
             return
-        self._admitted = self._settings.max_pixels
+        self._admitted = self._settings.max_pixels * MOST
         self._running.close()  # time does not count, and the parent's answer must not kill
-        _send(self._pipes, {"pixels": pixels})
+        _send(self._pipes, {"bytes": size})
         if self._pipes.requests.read(1) != GO:
             os._exit(0)
         self._began_s = time.perf_counter()
-        self._limit.allow(pixels)
+        self._limit.allow(pixels * MOST)
         self._running.enter_context(_mortal(self._pipes, self._settings))
 
 

@@ -51,25 +51,29 @@ class _TooSlowError(Exception):
     """The worker did not answer in time."""
 
 
-class PixelBudget:
-    """Pixels in memory at once; one picture larger than the bound passes alone."""
+class MemoryBudget:
+    """Bytes that pictures being decoded take; one larger than the bound passes alone.
+
+    First come, first served, so that a large one is not kept waiting by many small ones.
+    """
 
     def __init__(self, limit: int) -> None:
-        """Allows `limit` pixels."""
+        """Allows `limit` bytes."""
         self._limit = limit
         self._used = 0
+        self._first = threading.Lock()
         self._changed = threading.Condition()
 
-    def acquire(self, pixels: int) -> None:
+    def acquire(self, size: int) -> None:
         """Waits until so many more fit."""
-        with self._changed:
-            self._changed.wait_for(lambda: not self._used or self._used + pixels <= self._limit)
-            self._used += pixels
+        with self._first, self._changed:
+            self._changed.wait_for(lambda: not self._used or self._used + size <= self._limit)
+            self._used += size
 
-    def release(self, pixels: int) -> None:
+    def release(self, size: int) -> None:
         """Gives them back."""
         with self._changed:
-            self._used -= pixels
+            self._used -= size
             self._changed.notify_all()
 
 
@@ -96,7 +100,7 @@ class DecodePool:
         """
         self._settings = settings
         self._clock = clock
-        self._budget = PixelBudget(settings.pixels_at_once)
+        self._budget = MemoryBudget(settings.bytes_at_once)
         self._idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
         self._workers: set[_Worker] = set()
         self._lock = threading.Lock()
@@ -238,7 +242,7 @@ class _Worker:
         """Whether the process has ended."""
         return self._ended or self._process.poll() is not None
 
-    def decode(self, data: bytes, budget: PixelBudget) -> DecodedPixels:
+    def decode(self, data: bytes, budget: MemoryBudget) -> DecodedPixels:
         """Returns the pixels of a picture.
 
         Raises:
@@ -253,14 +257,14 @@ class _Worker:
         self._memory[: len(data)] = data
         self._send(HEADER.pack(len(data), len(self._memory)))
         reply = self._receive()
-        pixels = reply.get("pixels", 0)
-        if isinstance(pixels, int) and pixels > 0:
-            budget.acquire(pixels)
+        size = reply.get("bytes", 0)
+        if isinstance(size, int) and size > 0:
+            budget.acquire(size)
             try:
                 self._send(GO)
                 reply = self._receive()
             finally:
-                budget.release(pixels)
+                budget.release(size)
         return self._decoded(reply)
 
     def kill(self) -> None:

@@ -94,7 +94,7 @@ class DecodeSettings:
         max_pixels: Largest picture, width times height, checked before allocation.
         allow_truncated: Whether a file that ends early is decoded as far as it goes.
         timeout_s: How long one picture may take in a process of its own.
-        pixels_at_once: Pixels in the memory of all such processes; one picture may exceed it.
+        bytes_at_once: What pictures take in all such processes; one alone may exceed it.
     """
 
     height: int = 224
@@ -103,14 +103,14 @@ class DecodeSettings:
     max_pixels: int = 200_000_000
     allow_truncated: bool = False
     timeout_s: float = 20.0
-    pixels_at_once: int = 100_000_000
+    bytes_at_once: int = 750_000_000
 
     def __post_init__(self) -> None:
         """Refuses impossible values."""
         _require(self.height >= 1 and self.width >= 1, "the model's input has no size")
         _require(self.max_pixels >= 1, "--max-pixels must be at least 1")
         _require(self.timeout_s > 0, "decoding must have time")
-        _require(self.pixels_at_once >= 1, "--max-memory must hold a pixel")
+        _require(self.bytes_at_once >= 1, "--max-memory must hold a pixel")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,7 +44,6 @@ if TYPE_CHECKING:
     from birdcli.streams import Streams
 
 _DECODED_BYTES = 64_000_000
-_BYTES_PER_PIXEL = 10  # of a picture being decoded, with the copies that takes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -357,7 +356,7 @@ class _Run:
             preprocessing=self._version.input.preprocessing,
             max_pixels=options.max_pixels,
             allow_truncated=options.allow_truncated,
-            pixels_at_once=max(options.max_memory // _BYTES_PER_PIXEL, 1),
+            bytes_at_once=max(options.max_memory - options.max_memory // 4, 1),
         )
 
     def _open_recall(self, cache: Cache | None) -> tuple[AnswerCache | None, Recall | None]:

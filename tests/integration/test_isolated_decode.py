@@ -22,7 +22,7 @@ from PIL import Image
 
 from birdcli.decode import PillowDecoder
 from birdcli.errors import DecodeError, ErrorCode
-from birdcli.isolated_decode import DecodePool, PixelBudget
+from birdcli.isolated_decode import DecodePool, MemoryBudget
 from birdcli.settings import DecodeSettings
 from tests.poisoned_worker import poison_workers
 
@@ -206,22 +206,22 @@ def test_a_picture_beyond_the_memory_of_its_process_is_too_large(
         pool.close()
 
 
-def test_large_pictures_share_one_budget_of_pixels() -> None:
-    pool = DecodePool(replace(SETTINGS, pixels_at_once=6_000_000), workers=2)
+def test_large_pictures_share_one_budget_of_memory() -> None:
+    pool = DecodePool(replace(SETTINGS, bytes_at_once=60_000_000), workers=2)
     flat = io.BytesIO()
-    Image.new("RGB", (2500, 2000), (10, 200, 30)).save(flat, "PNG")
+    Image.new("RGB", (7000, 2000), (10, 200, 30)).save(flat, "PNG")
     try:
         with ThreadPoolExecutor(4) as threads:
             results = list(threads.map(pool.decode, [flat.getvalue()] * 6))
     finally:
         pool.close()
-    assert [result.width for result in results] == [2500] * 6
+    assert [result.width for result in results] == [7000] * 6
     spans = sorted((result.started_s, result.ended_s) for result in results)
     assert all(before[1] <= after[0] for before, after in itertools.pairwise(spans))
 
 
 def test_the_budget_lets_one_pass_alone() -> None:
-    budget = PixelBudget(10)
+    budget = MemoryBudget(10)
     budget.acquire(100)
     second = threading.Thread(target=budget.acquire, args=(1,), daemon=True)
     second.start()
@@ -230,6 +230,28 @@ def test_the_budget_lets_one_pass_alone() -> None:
     budget.release(100)
     second.join(5.0)
     assert not second.is_alive()
+
+
+def test_small_pictures_do_not_overtake_a_large_one_for_ever() -> None:
+    budget = MemoryBudget(10)
+    budget.acquire(6)
+    order: list[int] = []
+
+    def take(size: int) -> None:
+        budget.acquire(size)
+        order.append(size)
+
+    large = threading.Thread(target=take, args=(8,), daemon=True)
+    large.start()
+    time.sleep(0.05)
+    small = threading.Thread(target=take, args=(2,), daemon=True)
+    small.start()
+    time.sleep(0.05)
+    assert order == []
+    budget.release(6)
+    for thread in (large, small):
+        thread.join(5.0)
+    assert order == [8, 2]
 
 
 def _quietly(pool: DecodePool, data: bytes) -> None:

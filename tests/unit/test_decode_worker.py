@@ -15,6 +15,7 @@ from PIL import Image
 
 from birdcli import decode_worker
 from birdcli.decode import decode_image
+from birdcli.decode_memory import MOST
 from birdcli.decode_wire import GO, HEADER
 from birdcli.settings import DecodeSettings
 
@@ -35,6 +36,12 @@ def memory_limit() -> Iterator[None]:
 def encoded(width: int, height: int) -> bytes:
     file = io.BytesIO()
     Image.radial_gradient("L").resize((width, height)).save(file, "PNG", compress_level=9)
+    return file.getvalue()
+
+
+def large(width: int = 7000) -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (width, 2000), (10, 200, 30)).save(file, "PNG")
     return file.getvalue()
 
 
@@ -81,11 +88,11 @@ def test_memory_that_has_changed_its_size_is_mapped_anew() -> None:
     assert Served(data, request(data, memory_bytes=2)).replies[0]["width"] == 40
 
 
-@pytest.mark.parametrize(("width", "asked"), [(2000, 0), (2500, 5_000_000)])
+@pytest.mark.parametrize(("width", "asked"), [(6000, 0), (7000, 56_000_000)])
 def test_large_pictures_ask_for_room(width: int, asked: int) -> None:
-    data = encoded(width, 2000)
+    data = large(width)
     served = Served(data, request(data) + (GO if asked else b""))
-    assert [reply.get("pixels", 0) for reply in served.replies[:-1]] == ([asked] if asked else [])
+    assert [reply.get("bytes", 0) for reply in served.replies[:-1]] == ([asked] if asked else [])
     assert served.replies[-1]["width"] == width
 
 
@@ -94,25 +101,23 @@ def test_the_room_of_a_large_picture_is_not_left_to_the_next(
     monkeypatch: pytest.MonkeyPatch, end: int
 ) -> None:
     allowed: list[int] = []
-    monkeypatch.setattr(
-        decode_worker._MemoryLimit, "allow", lambda _, pixels: allowed.append(pixels)
-    )
-    data = encoded(2500, 2000)
+    monkeypatch.setattr(decode_worker._MemoryLimit, "allow", lambda _, size: allowed.append(size))
+    data = large()
     data = data[: len(data) - end]
     reply = Served(data, request(data) + GO).replies[-1]
     assert ("code" in reply) == bool(end)
-    assert allowed == [4_000_000, 5_000_000, 4_000_000]
+    assert allowed == [50_000_000, 14_000_000 * MOST, 50_000_000]
 
 
 def test_waiting_for_room_is_no_time_of_decoding() -> None:
-    data = encoded(2500, 2000)
+    data = large()
     reply = Served(data, request(data) + GO).replies[-1]
     assert 0 < reply["ended_s"] - reply["started_s"] < 5
 
 
 def test_a_part_of_a_large_picture_asks_once() -> None:
-    data = encoded(2500, 2000)
+    data = large()
     part = data[: len(data) * 3 // 4]
     served = Served(part, request(part) + GO, replace(SETTINGS, allow_truncated=True))
-    assert [sorted(reply)[0] for reply in served.replies] == ["pixels", "ended_s"]
+    assert [sorted(reply)[0] for reply in served.replies] == ["bytes", "ended_s"]
     assert served.replies[-1]["truncated"] is True
