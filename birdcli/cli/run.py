@@ -109,6 +109,11 @@ def _configure_logging(level: str, people: IO[str]) -> None:
     logging.getLogger("birdcli").setLevel(level.upper())
 
 
+def _unnamed_text(count: int) -> str:
+    were = "1 input that failed was" if count == 1 else f"{count:,} inputs that failed were"
+    return f"{were} not named this time, and not tried again"
+
+
 class _Sink:
     """Records out, counted on the way."""
 
@@ -215,6 +220,9 @@ class _Run:
         summary = self._metrics.summary(wall_s)
         self._engine.keep()
         earlier = output.earlier
+        stopped = self._stopper.stopped or broken is not None
+        if earlier is not None and not stopped and (unnamed := earlier.keep_unnamed()):
+            print_line(self._streams.people, f"birdcli: {_unnamed_text(unnamed)}")
         total = summary.total + (0 if earlier is None else earlier.done)
         if broken is not None and total == 0:
             raise broken
@@ -233,7 +241,7 @@ class _Run:
             backend=self._engine.backend,
             start=self._engine.start,
             fallbacks=self._engine.fallbacks,
-            stopped=self._stopper.stopped or broken is not None,
+            stopped=stopped,
             earlier=earlier,
         )
         if self._stopper.stopped and output.session is not None:

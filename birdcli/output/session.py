@@ -40,19 +40,32 @@ class Earlier:
     Attributes:
         named: Records with an answer.
         failed: Records of failures that are not tried again.
-        tried_again: Records of failures that are.
+        tried_again: Records of failures that are, if their inputs are named once more.
+        named_again: How many of those inputs have been named so far.
         repair: What was wrong with the file, or None if there was none.
     """
 
     named: int = 0
     failed: int = 0
     tried_again: int = 0
+    named_again: int = 0
     repair: Repair | None = None
 
     @property
     def done(self) -> int:
         """Records whose inputs need no work."""
         return self.named + self.failed
+
+    def keep_unnamed(self) -> int:
+        """Counts failures that nobody named once more as done, once all inputs are known.
+
+        Returns:
+            How many there are.
+        """
+        unnamed = self.tried_again - self.named_again
+        self.tried_again -= unnamed
+        self.failed += unnamed
+        return unnamed
 
 
 @dataclass(slots=True)
@@ -70,6 +83,7 @@ class OutputSession:
     path: Path
     earlier: Earlier = field(default_factory=Earlier)
     _done: KeyCounts | None = None
+    _again: KeyCounts | None = None
     _locks: list[int] = field(default_factory=list)
 
     def unfinished(self, inputs: Iterator[ImageRef | Failed]) -> Iterator[ImageRef | Failed]:
@@ -79,8 +93,12 @@ class OutputSession:
             return
         for item in inputs:
             ref = item.ref if isinstance(item, Failed) else item
-            if not self._done.take(key_of_input(ref, self.fingerprint.salt)):
-                yield item
+            key = key_of_input(ref, self.fingerprint.salt)
+            if self._done.take(key):
+                continue
+            if self._again is not None and self._again.take(key):
+                self.earlier.named_again += 1
+            yield item
 
     def finish(self) -> None:
         """Puts what was tried again into its place; after the target is closed.
@@ -106,9 +124,10 @@ class OutputSession:
         """Lets others write the file; again does nothing."""
         while self._locks:
             os.close(self._locks.pop())
-        if self._done is not None:
-            self._done.close()
-            self._done = None
+        for counts in (self._done, self._again):
+            if counts is not None:
+                counts.close()
+        self._done = self._again = None
 
 
 def open_session(
@@ -188,9 +207,11 @@ def _continued(
     verify_same_settings(path, fingerprint.settings, settings)
     merge_retried(path, locks=locks)
     earlier, done = Earlier(), KeyCounts()
+    again = KeyCounts() if retry is not Retry.NONE else None
 
     def count(head: RecordHead) -> None:
-        if is_tried_again(head, retry):
+        if again is not None and is_tried_again(head, retry):
+            again.add_all([key_of_record(head)])
             earlier.tried_again += 1
             return
         done.add_all([key_of_record(head)])
@@ -204,7 +225,13 @@ def _continued(
     if retry is not Retry.NONE:
         locks.append(open_records(retry_path(path, retry)))
     return OutputSession(
-        _synced(os.dup(locks[-1])), fingerprint, path, earlier, _done=done, _locks=locks
+        _synced(os.dup(locks[-1])),
+        fingerprint,
+        path,
+        earlier,
+        _done=done,
+        _again=again,
+        _locks=locks,
     )
 
 

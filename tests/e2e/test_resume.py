@@ -170,6 +170,18 @@ def test_what_may_pass_is_tried_again_and_nothing_else_is_asked_for(
     assert asked == {f"/flaky/1/{n}": 2 for n in range(3)} | {"/status/404": 1, "/ok/7": 1}
 
 
+def test_failures_that_are_not_named_again_still_count(birdcli: Birdcli, tmp_path: Path) -> None:
+    output = tmp_path / "out.jsonl"
+    missing = [tmp_path / f"{number}.png" for number in range(3)]
+    assert birdcli("classify", *missing, "-o", output).code == 4
+    before = output.read_bytes()
+    done = birdcli("classify", missing[0], "-o", output, "--retry-failed=all", "--shard", "1/2")
+    assert done.code == 4
+    assert "3 inputs that failed were not named this time" in done.stderr
+    assert "3 done before, 3 of them failed" in done.stderr
+    assert output.read_bytes() == before
+
+
 def test_other_settings_are_refused(birdcli: Birdcli, known: Path, tmp_path: Path) -> None:
     output = tmp_path / "out.jsonl"
     assert birdcli("classify", known / "a.png", "-o", output).code == 0
