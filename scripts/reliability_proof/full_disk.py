@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from scripts.proof_report import Part
 from scripts.reliability_proof.stage import install_tiny_model, records_in, start
 from scripts.small_disk import PAGE_BYTES, fill, small_file_system
-from tests.chaos_server import picture
+from tests.chaos_wire import picture
 
 if TYPE_CHECKING:
     import subprocess
