@@ -8,6 +8,7 @@ what the tests run: a twentieth.
 
 from __future__ import annotations
 
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -19,6 +20,7 @@ from scripts.reliability_proof.damage import prove_cuts, prove_images, prove_rep
 from scripts.reliability_proof.full_disk import prove_full_disk
 from scripts.reliability_proof.isolation import prove_isolation
 from scripts.reliability_proof.soak import prove_cached, prove_soak
+from scripts.reliability_proof.stage import install_tiny_model
 from scripts.reliability_proof.strikes import prove_kill9, prove_stops
 
 if TYPE_CHECKING:
@@ -37,22 +39,31 @@ def prove_lists(*, count: int) -> Part:
     return Part(title="Damaged lists", lines=(told,), problems=tuple(problems))
 
 
+def _tiny(folder: Path) -> Path:
+    return install_tiny_model(folder.parent / "tiny")
+
+
+def _birds(folder: Path) -> Path:
+    return folder.parent / "birds"
+
+
 def _kill9(folder: Path, share: int) -> Part:
-    return prove_kill9(folder, urls=2000 // share, kills=100 // share, seed=SEED)
+    return prove_kill9(folder, _tiny(folder), urls=2000 // share, kills=100 // share, seed=SEED)
 
 
 def _stops(folder: Path, share: int) -> Part:
-    return prove_stops(folder, urls=2000 // share, stops=100 // share, seed=SEED)
+    return prove_stops(folder, _tiny(folder), urls=2000 // share, stops=100 // share, seed=SEED)
 
 
 def _full_disk(folder: Path, share: int) -> Part:
-    return prove_full_disk(folder, runs=40 // share, seed=SEED)
+    return prove_full_disk(folder, _tiny(folder), runs=40 // share, seed=SEED)
 
 
 def _isolation(folder: Path, share: int) -> Part:
-    asking = share == 1
+    whole = share == 1
+    photos, pairs = 600 // share, 7 if whole else 1
     return prove_isolation(
-        folder, photos=600 // share, pairs=7 if asking else 1, seed=SEED, asking=asking
+        folder, _birds(folder), photos=photos, pairs=pairs, seed=SEED, asking=whole
     )
 
 
@@ -73,11 +84,11 @@ def _images(_: Path, share: int) -> Part:
 
 
 def _soak(folder: Path, share: int) -> Part:
-    return prove_soak(folder, urls=100_000 // share, asking=share == 1)
+    return prove_soak(folder, _tiny(folder), urls=100_000 // share, asking=share == 1)
 
 
 def _cached(folder: Path, share: int) -> Part:
-    return prove_cached(folder, urls=10_000 // share, asking=share == 1)
+    return prove_cached(folder, _birds(folder), urls=10_000 // share, asking=share == 1)
 
 
 SECTIONS: Final[Mapping[str, Callable[[Path, int], Part]]] = {
@@ -94,17 +105,20 @@ SECTIONS: Final[Mapping[str, Callable[[Path, int], Part]]] = {
 }
 
 
-def run(sections: Sequence[str], *, share: int) -> list[Part]:
+def run(sections: Sequence[str], base: Path, *, share: int) -> list[Part]:
     """Runs sections.
 
     Args:
         sections: Names of `SECTIONS`.
+        base: A folder for all of them, which share the models in it.
         share: 1 for full size, 20 for a twentieth.
     """
     parts = []
     for name in sections:
-        with tempfile.TemporaryDirectory() as folder:
-            parts.append(SECTIONS[name](Path(folder), share))
+        folder = base / name
+        folder.mkdir()
+        parts.append(SECTIONS[name](folder, share))
+        shutil.rmtree(folder)
     return parts
 
 
@@ -116,13 +130,15 @@ def main() -> int:
     unknown = set(options.sections) - SECTIONS.keys()
     if unknown:
         parser.error(f"no such section: {', '.join(sorted(unknown))}")
-    return tell_result(
-        lambda: run(options.sections or list(SECTIONS), share=20 if options.quick else 1),
-        title="Proof of reliability",
-        command="python -m scripts.prove_reliability",
-        seed=SEED,
-        path=options.report,
-    )
+    chosen, share = options.sections or list(SECTIONS), 20 if options.quick else 1
+    with tempfile.TemporaryDirectory() as base:
+        return tell_result(
+            lambda: run(chosen, Path(base), share=share),
+            title="Proof of reliability",
+            command="python -m scripts.prove_reliability",
+            seed=SEED,
+            path=options.report,
+        )
 
 
 if __name__ == "__main__":

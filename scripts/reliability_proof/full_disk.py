@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from scripts.proof_report import Part
-from scripts.reliability_proof.stage import install_tiny_model, records_in, start
+from scripts.reliability_proof.stage import records_in, start
 from scripts.small_disk import PAGE_BYTES, fill, small_file_system
 from tests.chaos_wire import picture
 
@@ -24,17 +24,17 @@ _PICTURES: Final = 400
 _SAFE: Final = re.compile(r"([\d,]+) records are written whole")
 
 
-def prove_full_disk(folder: Path, *, runs: int, seed: int) -> Part:
+def prove_full_disk(folder: Path, home: Path, *, runs: int, seed: int) -> Part:
     """Leaves a random number of pages to the output of each run; continues it with more room.
 
     Args:
         folder: Where to work.
+        home: With a model that costs nothing.
         runs: How many.
         seed: Of the amounts.
     """
     title = "A disk that is full"
     rng = random.Random(seed)
-    home = install_tiny_model(folder)
     listed = folder / "list.txt"
     with listed.open("w") as lines:
         for number in range(_PICTURES):

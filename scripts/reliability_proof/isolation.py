@@ -22,17 +22,20 @@ _PROCESSES: Final = "birdcli"
 _COPIES: Final = 3
 
 
-def prove_isolation(folder: Path, *, photos: int, pairs: int, seed: int, asking: bool) -> Part:
+def prove_isolation(
+    folder: Path, home: Path, *, photos: int, pairs: int, seed: int, asking: bool
+) -> Part:
     """Times whole runs with decoding in processes against the same with threads, in turn.
 
     Args:
         folder: Where to work.
+        home: Gets the model that ships.
         photos: How many different ones.
         pairs: How often each way is timed, after once to warm up.
         seed: Of the photos.
         asking: Whether the ratio is asked for; a short run tells of starting up alone.
     """
-    out, home = folder / "photos", folder / "home"
+    out = folder / "photos"
     make_photos(out, find_source(), seed=seed, count=photos, processes=usable_cpus())
     listed = folder / "list.txt"
     paths = sorted(out.glob("*.jpg"))

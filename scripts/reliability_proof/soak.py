@@ -13,7 +13,6 @@ from scripts.reliability_proof.stage import (
     Server,
     differences,
     hostile_server,
-    install_tiny_model,
     records_in,
     start,
 )
@@ -42,15 +41,15 @@ class _Ran:
     peak_bytes: int
 
 
-def prove_soak(folder: Path, *, urls: int, asking: bool) -> Part:
+def prove_soak(folder: Path, home: Path, *, urls: int, asking: bool) -> Part:
     """Runs a list of which a twentieth is dead and a fiftieth drips, against one without faults.
 
     Args:
         folder: Where to work.
+        home: With a model that costs nothing.
         urls: How many.
         asking: Whether the ratio is asked for; a short list tells of its last deadline alone.
     """
-    home = install_tiny_model(folder)
     with hostile_server(folder, addresses=_HOSTS) as server:
         clean = _run(folder, home, "clean", [_fine(server, n) for n in range(urls)])
         hostile = _run(folder, home, "hostile", list(_hostile(server, urls)))
@@ -85,15 +84,15 @@ def prove_soak(folder: Path, *, urls: int, asking: bool) -> Part:
     )
 
 
-def prove_cached(folder: Path, *, urls: int, asking: bool) -> Part:
+def prove_cached(folder: Path, home: Path, *, urls: int, asking: bool) -> Part:
     """Runs a list three times: new, unchanged, and without a network.
 
     Args:
         folder: Where to work.
+        home: Gets the model that ships: one that costs what models cost.
         urls: How many.
         asking: Whether the ratios are asked for; a short list tells of starting up alone.
     """
-    home = folder / "home"  # with the model that ships: one that costs what models cost
     listed, told = folder / "list.txt", folder / "told.txt"
     walls: list[float] = []
     records: list[list[dict[str, Any]]] = []

@@ -82,7 +82,7 @@ def start(
 
 
 def install_tiny_model(folder: Path) -> Path:
-    """Returns a home whose production model costs nothing.
+    """Returns a home whose production model costs nothing; the same one once it is there.
 
     Raises:
         RuntimeError: A command that makes it fails.
@@ -90,6 +90,9 @@ def install_tiny_model(folder: Path) -> Path:
     from tests.tiny_model import save_labels, save_tiny_model
 
     home, told = folder / "home", folder / "install.txt"
+    if home.exists():
+        return home
+    folder.mkdir()
     model, labels = save_tiny_model(folder / "model"), save_labels(folder / "labels.csv")
     for command in (
         ("add", "tiny@1", model, "--labels", labels, "--scale", "unit"),

@@ -14,7 +14,6 @@ from scripts.proof_report import Part
 from scripts.reliability_proof.stage import (
     differences,
     hostile_server,
-    install_tiny_model,
     records_in,
     start,
 )
@@ -34,11 +33,12 @@ _GRACE_S: Final = 1.5  # a busy machine's, and for the last batch
 _STOPS: Final = ((signal.SIGTERM,), (signal.SIGINT,), (signal.SIGINT, signal.SIGINT))
 
 
-def prove_kill9(folder: Path, *, urls: int, kills: int, seed: int) -> Part:
+def prove_kill9(folder: Path, home: Path, *, urls: int, kills: int, seed: int) -> Part:
     """Kills a run at random moments, continues it each time, and compares what it wrote.
 
     Args:
         folder: Where to work.
+        home: With a model that costs nothing.
         urls: Inputs of the run.
         kills: How often.
         seed: Of the moments.
@@ -48,7 +48,7 @@ def prove_kill9(folder: Path, *, urls: int, kills: int, seed: int) -> Part:
         process.kill()
         return process.wait() == -signal.SIGKILL
 
-    with _run(folder, urls=urls) as run:
+    with _run(folder, home, urls=urls) as run:
         met = run.strike_again_and_again(strike, kills, random.Random(seed))
         records = run.finish()
     return Part(
@@ -62,11 +62,12 @@ def prove_kill9(folder: Path, *, urls: int, kills: int, seed: int) -> Part:
     )
 
 
-def prove_stops(folder: Path, *, urls: int, stops: int, seed: int) -> Part:
+def prove_stops(folder: Path, home: Path, *, urls: int, stops: int, seed: int) -> Part:
     """Stops a run at random moments by SIGTERM, Ctrl-C, and Ctrl-C twice; continues it each time.
 
     Args:
         folder: Where to work.
+        home: With a model that costs nothing.
         urls: Inputs of the run.
         stops: How often.
         seed: Of the moments and signals.
@@ -91,7 +92,7 @@ def prove_stops(folder: Path, *, urls: int, stops: int, seed: int) -> Part:
             run.problems.append(f"{way} {signals[0].name}: ended after {took_s:.1f} s")
         return code != _SOME_MISSING
 
-    with _run(folder, urls=urls) as run:
+    with _run(folder, home, urls=urls) as run:
         met = run.strike_again_and_again(strike, stops, rng)
         records = run.finish()
     return Part(
@@ -167,13 +168,11 @@ class _Run:
 
 
 @contextmanager
-def _run(folder: Path, *, urls: int) -> Iterator[_Run]:
+def _run(folder: Path, home: Path, *, urls: int) -> Iterator[_Run]:
     """Lets a run over a list of URLs end on its own, and gives the one to strike."""
     listed, whole = folder / "list.txt", folder / "whole.jsonl"
     command = ("classify", "-f", listed, "--no-cache", "--concurrency", str(_CONCURRENCY), "-o")
-    run = _Run(
-        install_tiny_model(folder), command, whole, folder / "struck.jsonl", folder / "told.txt"
-    )
+    run = _Run(home, command, whole, folder / "struck.jsonl", folder / "told.txt")
     with hostile_server(folder, addresses=20) as server:
         targets = (
             f"/status/404?{n}" if n % _MISSING_EVERY == 0 else f"/delay/{_DELAY_S}/{n}"

@@ -10,6 +10,7 @@ from scripts.prove_reliability import run
 from scripts.reliability_proof.stage import differences
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from typing import Any
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.xdist_group("tensorflow")]
@@ -17,19 +18,25 @@ pytestmark = [pytest.mark.tensorflow, pytest.mark.xdist_group("tensorflow")]
 RECORD: dict[str, Any] = {"index": 0, "input": "a", "status": "ok", "run": "1", "cache": "miss"}
 
 
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that the sections share, with the models that they install."""
+    return tmp_path_factory.mktemp("proof")
+
+
 @pytest.mark.parametrize(
     ("section", "share"),
     [
-        *[(name, 20) for name in ("kill9", "stops", "cuts", "repairs", "images", "lists")],
-        ("full_disk", 40),
+        *[(name, 20) for name in ("kill9", "stops", "full_disk", "cuts", "repairs")],
+        *[(name, 20) for name in ("images", "lists")],
         # A twentieth of these would take a minute of the suite's six.
         ("cached", 100),
         ("isolation", 100),
         ("soak", 100),
     ],
 )
-def test_a_section_finds_nothing_wrong(section: str, share: int) -> None:
-    (part,) = run([section], share=share)
+def test_a_section_finds_nothing_wrong(section: str, share: int, base: Path) -> None:
+    (part,) = run([section], base, share=share)
     assert part.problems == ()
 
 
