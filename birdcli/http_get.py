@@ -20,6 +20,7 @@ from birdcli.address_guard import (
     following,
     literal_address,
 )
+from birdcli.connector import SilentConnector
 from birdcli.content_coding import decoder_for
 from birdcli.errors import ErrorCode, FetchError
 from birdcli.http_faults import blocked_address, mapped_faults, status_message
@@ -324,7 +325,7 @@ async def open_http_client(
 
 def _session(settings: FetchSettings, guard: AddressGuard) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(
+        connector=SilentConnector(
             limit=settings.concurrency,
             # Redirects reach hosts that nobody holds a slot of.
             limit_per_host=settings.per_host,
