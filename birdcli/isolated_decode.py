@@ -136,13 +136,12 @@ class DecodePool:
                 if self._tried_in_vain >= _TRIES_IN_VAIN:  # by now
                     raise late
                 tried_alone = True
+                in_vain, self._tried_in_vain = self._tried_in_vain, 0
                 try:
-                    pixels = self._tried(place, data, times=1)
+                    return self._tried(place, data, times=1)
                 except _TooSlowError:
-                    self._tried_in_vain += 1
+                    self._tried_in_vain = in_vain + 1
                     raise
-                self._tried_in_vain = 0
-                return pixels
         except _TooSlowError as err:
             also = ", also when it was the only one" if tried_alone else ""
             raise DecodeError(

@@ -216,6 +216,24 @@ def test_pictures_that_hang_do_not_stop_a_run_again_and_again(
         pool.close()
 
 
+def test_a_second_try_that_ends_in_time_lets_others_be_made(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    sixth = f"0 if len(open({str(tmp_path / 'tries')!r}).read()) == 6 else 60"
+    poison_workers(monkeypatch, tmp_path, f"time.sleep({sixth})")
+    pool = DecodePool(replace(SETTINGS, timeout_s=0.3), workers=2)
+    try:
+        ends = [decoded_in_company(pool)[0].code for _ in range(5)]
+        assert ends == [
+            *[ErrorCode.DECODE_TIMEOUT] * 2,
+            ErrorCode.DECODE_NOT_AN_IMAGE,
+            *[ErrorCode.DECODE_TIMEOUT] * 2,
+        ]
+        assert (tmp_path / "tries").read_text() == "x" * 10
+    finally:
+        pool.close()
+
+
 def test_what_libraries_print_blocks_nobody(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
