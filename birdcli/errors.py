@@ -162,14 +162,9 @@ class SourceError(ItemError):
 
 
 class FetchError(ItemError):
-    """A URL did not deliver its bytes.
-
-    Attributes:
-        elsewhere: Whether it was a host that the URL's own host had redirected to.
-    """
+    """A URL did not deliver its bytes."""
 
     family = "fetch"
-    elsewhere = False
 
 
 class DecodeError(ItemError):

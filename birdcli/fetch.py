@@ -8,15 +8,18 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from birdcli.address_guard import address_class
 from birdcli.errors import ErrorCode, FetchError, ItemError
 from birdcli.hashing import sha256_of_bytes
-from birdcli.hosts import Hosts, host_of
+from birdcli.hosts import Hosts, NotAskedError, host_of
 from birdcli.http_get import Unchanged, open_http_client
 from birdcli.items import FetchedImage, Stage, Validators
+from birdcli.redirects import Course
 from birdcli.retry import AskedToWaitError, GiveUp, RetryPolicy
+from birdcli.time_limits import left_s
 from birdcli.validators import offered_validators
 from birdcli.web_url import parse_web_url
 
@@ -41,7 +44,11 @@ class Client(Protocol):
     """Asks once; `HttpClient` does."""
 
     async def get(
-        self, target: WebUrl, known: Validators | None, slot: DownloadSlot | None = None
+        self,
+        target: WebUrl,
+        known: Validators | None,
+        slot: DownloadSlot | None = None,
+        course: Course | None = None,
     ) -> Body | Unchanged:
         """Returns the answer of one attempt, or raises `FetchError`."""
         ...
@@ -153,35 +160,36 @@ class HttpFetcher:
         self, target: WebUrl, known: Validators | None, host: str, slot: DownloadSlot | None
     ) -> tuple[Body | Unchanged, int]:
         """Asks until there is an answer, an error worth keeping, or no time left."""
-        loop = asyncio.get_running_loop()
         attempt = 0
         last_code = None
-        asking = False
+        deadline = asyncio.timeout(self._settings.deadline_s)
+        course = Course(self._hosts, host, deadline=deadline, wait=partial(self._wait, slot=slot))
         try:
-            async with asyncio.timeout(self._settings.deadline_s):
-                ends_s = loop.time() + self._settings.deadline_s
+            async with deadline:
                 while True:
                     attempt += 1
-                    asking = True
+                    course.begin()
                     try:
-                        answer = await self._client.get(target, known, slot)
+                        answer = await self._client.get(target, known, slot, course)
+                    except NotAskedError as err:
+                        err.attempts = attempt
+                        raise
                     except FetchError as err:
-                        asking = False
+                        course.waiting = True
                         err.attempts = attempt
                         last_code = err.code
-                        self._tell(host, err)
-                        remaining_s = ends_s - loop.time()
-                        plan = self._retry.plan(err, attempt=attempt, remaining_s=remaining_s)
-                        if isinstance(plan, GiveUp) or not self._hosts.may_retry(host):
+                        self._tell(course.host, err)
+                        plan = self._retry.plan(err, attempt=attempt, remaining_s=left_s(deadline))
+                        if isinstance(plan, GiveUp) or not self._hosts.may_retry(course.host):
                             raise
-                        if not await self._wait_for(host, plan.pause_s, ends_s, slot):
+                        if not await self._wait_for(host, plan.pause_s, deadline, slot):
                             raise
                     else:
-                        self._hosts.succeeded(host)
+                        self._hosts.succeeded(course.host)
                         return answer, attempt
         except TimeoutError as err:
-            if asking:
-                self._hosts.failed(host, ErrorCode.FETCH_DEADLINE)
+            if not course.waiting:
+                self._hosts.failed(course.host, ErrorCode.FETCH_DEADLINE)
             raise FetchError(
                 ErrorCode.FETCH_DEADLINE,
                 f"No picture within {self._settings.deadline_s:g} s",
@@ -192,9 +200,6 @@ class HttpFetcher:
 
     def _tell(self, host: str, err: FetchError) -> None:
         """Lets all inputs of a host know how it answered one."""
-        if err.elsewhere:  # it did answer: whom it redirects to is not its fault
-            self._hosts.succeeded(host)
-            return
         if err.retryable:
             self._hosts.failed(host, err.code)
         elif err.code not in _NO_ANSWER:
@@ -203,14 +208,13 @@ class HttpFetcher:
             self._hosts.pause(host, min(err.wait_s, self._settings.deadline_s))
 
     async def _wait_for(
-        self, host: str, pause_s: float, ends_s: float, slot: DownloadSlot | None
+        self, host: str, pause_s: float, deadline: asyncio.Timeout, slot: DownloadSlot | None
     ) -> bool:
         """Waits until a host may be asked again; False if it may not before the deadline.
 
         Meanwhile other inputs may have been told to pause, or have used up its budget.
         """
-        loop = asyncio.get_running_loop()
-        while pause_s < ends_s - loop.time():
+        while pause_s < left_s(deadline):
             await self._wait(pause_s, slot)
             if not self._hosts.may_retry(host):
                 return False

@@ -68,9 +68,11 @@ class HostHealth:
         """Notes a failure that may pass; the last of the budget opens the circuit."""
         self.last_code = code
         self.tokens = max(self.tokens - 1, 0)
-        if self._probing:
+        # Or something like it: inputs that are redirected to the host are no probes.
+        probed = self._open_until_s is not None and now_s >= self._open_until_s
+        if probed:
             self._cool_down_s = min(2 * self._cool_down_s, LONGEST_COOL_DOWN_S)
-        if self._probing or (self.tokens == 0 and self._open_until_s is None):
+        if probed or (self.tokens == 0 and self._open_until_s is None):
             self._probing = False
             self._open_until_s = now_s + self._cool_down_s
 

@@ -29,6 +29,10 @@ def host_of(url: str) -> str:
     return "" if found is None else found[1].lower()
 
 
+class NotAskedError(FetchError):
+    """A host is not to be asked now; it has not failed again."""
+
+
 @dataclass(frozen=True, slots=True)
 class Turn(Generic[T]):
     """An input whose turn has come.
@@ -42,7 +46,7 @@ class Turn(Generic[T]):
 
     item: T
     host: str
-    refused: FetchError | None = None
+    refused: NotAskedError | None = None
     is_probe: bool = False
 
 
@@ -176,10 +180,40 @@ class Hosts(Generic[T]):
         entry.next_s = now_s + self._gap_s
         return 0.0
 
+    def reserve(self, host: str) -> float:
+        """Counts a request of an input of another host, and returns when it may be made, seconds.
+
+        Each has a time of its own, first come, first served. Pauses are not part of it.
+        """
+        if not self._gap_s:
+            return 0.0
+        entry = self._host(host)
+        now_s = self._clock()
+        turn_s = max(entry.next_s, now_s)
+        entry.next_s = turn_s + self._gap_s
+        self._forget(entry)
+        return turn_s - now_s
+
+    def pause_left_s(self, host: str) -> float:
+        """Returns for how long a host has asked not to be asked."""
+        entry = self._hosts.get(host)
+        return 0.0 if entry is None else max(entry.paused_until_s - self._clock(), 0.0)
+
+    def verify_trusted(self, host: str) -> None:
+        """Sees that a host may be asked by an input of another.
+
+        Raises:
+            NotAskedError: ``fetch.circuit_open``.
+        """
+        entry = self._hosts.get(host)
+        if entry is not None and entry.health.refuses(self._clock()):
+            raise _circuit_open(entry)
+
     def succeeded(self, host: str) -> None:
         """Notes an answer, be it that there is no such picture."""
         if (entry := self._hosts.get(host)) is not None:
             entry.health.succeeded()
+            self._forget(entry)
 
     def failed(self, host: str, code: str) -> None:
         """Notes a failure that may pass."""
@@ -265,8 +299,8 @@ class Hosts(Generic[T]):
             del self._hosts[oldest]
 
 
-def _circuit_open(entry: _Host[T]) -> FetchError:
-    return FetchError(
+def _circuit_open(entry: _Host[T]) -> NotAskedError:
+    return NotAskedError(
         ErrorCode.FETCH_CIRCUIT_OPEN,
         "The host failed too often and is left alone for a while",
         retryable=True,

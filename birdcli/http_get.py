@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
@@ -20,24 +20,28 @@ from birdcli.address_guard import (
     following,
     literal_address,
 )
+from birdcli.connector import SilentConnector
 from birdcli.content_coding import decoder_for
 from birdcli.errors import ErrorCode, FetchError
+from birdcli.hosts import host_of
 from birdcli.http_faults import blocked_address, mapped_faults, status_message
 from birdcli.open_files import allow_open_files
 from birdcli.pace import Pace
 from birdcli.proxies import Proxies, resolve_proxies
 from birdcli.resolver import Resolver
 from birdcli.retry import RETRYABLE_STATUSES, AskedToWaitError, parse_retry_after
+from birdcli.time_limits import at_rest
 from birdcli.web_url import redirect_target
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from aiohttp.connector import Connection
     from yarl import URL
 
     from birdcli.download_slot import DownloadSlot
     from birdcli.items import Validators
+    from birdcli.redirects import Course
     from birdcli.settings import FetchSettings
     from birdcli.web_url import WebUrl
 
@@ -99,7 +103,11 @@ class HttpClient:
         self._wall_clock = wall_clock
 
     async def get(
-        self, target: WebUrl, known: Validators | None, slot: DownloadSlot | None = None
+        self,
+        target: WebUrl,
+        known: Validators | None,
+        slot: DownloadSlot | None = None,
+        course: Course | None = None,
     ) -> Body | Unchanged:
         """Asks once.
 
@@ -107,42 +115,39 @@ class HttpClient:
             target: Where.
             known: Validators that make the request conditional, or None.
             slot: Told how much memory the body takes; waits until there is so much.
+            course: Told of redirects to another host; waits until that may be asked.
 
         Raises:
             FetchError: There is no usable answer; an `AskedToWaitError` if the server says when
                 there may be one.
         """
         limit = asyncio.timeout(self._settings.timeout_s)
-        way = _Way(target.url, limit)
         try:
             async with limit:
-                return await self._follow(target, way, known, slot)
+                return await self._follow(target, _Asking(limit, known, slot, course))
         except TimeoutError as err:
-            late = FetchError(
+            raise FetchError(
                 ErrorCode.FETCH_TIMEOUT,
                 f"No whole answer within {self._settings.timeout_s:g} s",
                 retryable=True,
-            )
-            late.elsewhere = way.has_left(target)
-            raise late from err
-        except FetchError as err:
-            err.elsewhere = way.has_left(target)
-            raise
+            ) from err
 
-    async def _follow(
-        self, target: WebUrl, way: _Way, known: Validators | None, slot: DownloadSlot | None
-    ) -> Body | Unchanged:
+    async def _follow(self, target: WebUrl, asking: _Asking) -> Body | Unchanged:
         """Sends one request, and those it is redirected to."""
         private = not self._settings.deny_private
+        url = before = target.url
         for _ in range(self._settings.max_redirects + 1):
-            url = way.url
-            async with self._response(url, target.headers_for(url), known, private) as response:
+            if asking.course is not None and url.raw_host != before.raw_host:
+                with at_rest(asking.limit):
+                    await asking.course.turn_to(host_of(str(url)))
+            headers = target.headers_for(url)
+            async with self._response(url, headers, asking.known, private) as response:
                 if response.status not in _REDIRECTS:
-                    return await self._answer(response, way, known, slot)
+                    return await self._answer(response, asking)
                 private = private and (
                     self._settings.allow_private_redirects or self._is_private(response, url)
                 )
-                way.url = redirect_target(url, response.headers.get("Location"))
+                before, url = url, redirect_target(url, response.headers.get("Location"))
         raise FetchError(
             ErrorCode.FETCH_REDIRECT, f"More than {self._settings.max_redirects} redirects"
         )
@@ -184,13 +189,8 @@ class HttpClient:
             number = literal_address(host)
         return number is not None and self._sessions.classify(number) is AddressClass.PRIVATE
 
-    async def _answer(
-        self,
-        response: aiohttp.ClientResponse,
-        way: _Way,
-        known: Validators | None,
-        slot: DownloadSlot | None,
-    ) -> Body | Unchanged:
+    async def _answer(self, response: aiohttp.ClientResponse, asking: _Asking) -> Body | Unchanged:
+        known = asking.known
         if known is not None and response.status == HTTPStatus.NOT_MODIFIED:
             return Unchanged(known.sha256)
         if response.status not in _WHOLE | _EMPTY:
@@ -198,18 +198,17 @@ class HttpClient:
         data = b""
         if response.status in _WHOLE:
             with mapped_faults(response.url, reading=True):
-                data = await self._read(response, way, slot)
+                data = await self._read(response, asking)
         if not data:
             raise FetchError(
                 ErrorCode.FETCH_EMPTY, "The answer has no body", status=response.status
             )
         return Body(data, response.headers)
 
-    async def _read(
-        self, response: aiohttp.ClientResponse, way: _Way, slot: DownloadSlot | None
-    ) -> bytes:
+    async def _read(self, response: aiohttp.ClientResponse, asking: _Asking) -> bytes:
         if response.content_length is not None:
             self._check_size(response.content_length)
+        slot = asking.slot
         decoder = decoder_for(",".join(response.headers.getall("Content-Encoding", ())))
         pieces = []
         size = 0
@@ -219,7 +218,7 @@ class HttpClient:
                 size += len(piece)
                 self._check_size(size)
                 if slot is not None and size > slot.share.size:
-                    with way.at_rest():
+                    with at_rest(asking.limit):  # the server is not to blame that memory is short
                         await slot.share.reach(size)
                 pieces.append(piece)
                 if number:  # a chunk that holds so much must not stop everybody else
@@ -250,26 +249,14 @@ class HttpClient:
         return FetchError(code, message, retryable=retryable, status=status)
 
 
-@dataclass(slots=True)
-class _Way:
-    """Where redirects have led so far, and the time limit of the attempt."""
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """What all requests of one attempt share."""
 
-    url: URL
     limit: asyncio.Timeout
-
-    def has_left(self, target: WebUrl) -> bool:
-        return (self.url.raw_host or "").lower() != target.host
-
-    @contextmanager
-    def at_rest(self) -> Iterator[None]:
-        """Stops the clock: the server is not to blame that memory is short here."""
-        when_s = self.limit.when()
-        assert when_s is not None  # noqa: S101 - every attempt has a limit
-        clock = asyncio.get_running_loop().time
-        left_s = when_s - clock()
-        self.limit.reschedule(None)
-        yield
-        self.limit.reschedule(clock() + left_s)
+    known: Validators | None
+    slot: DownloadSlot | None
+    course: Course | None
 
 
 class _Response(aiohttp.ClientResponse):
@@ -324,9 +311,9 @@ async def open_http_client(
 
 def _session(settings: FetchSettings, guard: AddressGuard) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(
+        connector=SilentConnector(
             limit=settings.concurrency,
-            # Redirects reach hosts that nobody holds a slot of.
+            # Redirects reach hosts that they hold no slot of.
             limit_per_host=settings.per_host,
             keepalive_timeout=_IDLE_S,
             ttl_dns_cache=_DNS_TTL_S,

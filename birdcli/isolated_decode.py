@@ -8,6 +8,7 @@ import mmap
 import os
 import queue
 import select
+import signal
 import subprocess
 import sys
 import tempfile
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np  # noqa: TID253 - loaded with a run over several pictures alone
 
+from birdcli.company import Company
 from birdcli.decode_wire import GO, HEADER
 from birdcli.errors import DecodeError, ErrorCode
 from birdcli.ports import DecodedPixels
@@ -40,6 +42,7 @@ _BOOT: Final = (
 )
 _MEMORY_BYTES: Final = 1 << 20
 _LONGEST_REPLY_BYTES: Final = 65_536
+_TRIES_IN_VAIN: Final = 3  # a machine that is slow is so for all pictures
 _START_S: Final = 30.0  # on top of the deadline, for the imports of a worker that has just begun
 
 
@@ -81,7 +84,9 @@ class DecodePool:
     """A `Decoder` that hands each picture to one of a few processes.
 
     A picture that takes too long, or takes its process with it, costs itself alone: the process is
-    replaced, and a picture whose process died is tried once more.
+    replaced, and a picture whose process died is tried once more. So is one that took too long
+    beside others, then alone and with the same deadline; a few times in vain, and no more, as
+    nothing else is decoded meanwhile.
     """
 
     def __init__(
@@ -101,8 +106,10 @@ class DecodePool:
         self._settings = settings
         self._clock = clock
         self._budget = MemoryBudget(settings.bytes_at_once)
-        self._idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
+        self._idle: queue.SimpleQueue[_Place] = queue.SimpleQueue()
         self._workers: set[_Worker] = set()
+        self._company = Company()
+        self._tried_in_vain = 0
         self._lock = threading.Lock()
         self._starting = threading.Lock()
         self._closed = False
@@ -119,26 +126,35 @@ class DecodePool:
         self._start_all()
         if self._here is not None:
             return self._here.decode(data)
-        worker = self._idle.get()
+        place = self._idle.get()
+        tried_alone = False
         try:
-            for again in (False, True):
-                worker = self._running(worker)
+            with self._company.together() as had_company:
                 try:
-                    return worker.decode(data, self._budget)
-                except _CrashedError as err:
-                    worker.end()
-                    if again:
-                        raise self._crashed(worker) from err
-            raise AssertionError("a loop of two returns or raises")
+                    return self._tried(place, data, times=2)
+                except _TooSlowError as err:
+                    if not had_company() or self._tried_in_vain >= _TRIES_IN_VAIN:
+                        raise
+                    late = err  # which may be the others' fault
+            with self._company.alone():
+                if self._tried_in_vain >= _TRIES_IN_VAIN:  # by now
+                    raise late
+                tried_alone = True
+                in_vain, self._tried_in_vain = self._tried_in_vain, 0
+                try:
+                    return self._tried(place, data, times=1)
+                except _TooSlowError:
+                    self._tried_in_vain = in_vain + 1
+                    raise
         except _TooSlowError as err:
-            worker.end()
+            also = ", also when it was the only one" if tried_alone else ""
             raise DecodeError(
                 ErrorCode.DECODE_TIMEOUT,
-                f"decoding took longer than {self._settings.timeout_s:g} s",
+                f"decoding took longer than {self._settings.timeout_s:g} s{also}",
                 timeout_s=self._settings.timeout_s,
             ) from err
         finally:
-            self._idle.put(worker)
+            self._idle.put(place)
 
     def close(self) -> None:
         """Ends all processes; what is being decoded fails."""
@@ -147,6 +163,22 @@ class DecodePool:
             workers, self._workers = self._workers, set()
         for worker in workers:
             worker.kill()
+
+    def _tried(self, place: _Place, data: bytes, *, times: int) -> DecodedPixels:
+        """Decodes, again where the process dies."""
+        for left in reversed(range(times)):
+            worker = place.worker = self._running(place.worker)
+            try:
+                return worker.decode(data, self._budget)
+            except _TooSlowError:
+                worker.end()
+                raise
+            except _CrashedError as err:
+                if worker.end() == -signal.SIGALRM:  # its own clock, before ours
+                    raise _TooSlowError from err
+                if not left:
+                    raise self._crashed(worker) from err
+        raise AssertionError("a loop that returns or raises")
 
     def _start_all(self) -> None:
         """Starts the processes with the first picture, without waiting for them."""
@@ -166,7 +198,7 @@ class DecodePool:
                 self._here = PillowDecoder(self._settings)
                 return
         for worker in workers:
-            self._idle.put(worker)
+            self._idle.put(_Place(worker))
 
     def _start(self) -> _Worker:
         worker = _Worker(self._settings, self._clock)
@@ -203,6 +235,13 @@ class DecodePool:
             f"the process that decoded this picture {how}, twice",
             exit_code=code,
         )
+
+
+class _Place:
+    """Holds the process of the moment."""
+
+    def __init__(self, worker: _Worker) -> None:
+        self.worker = worker
 
 
 class _Worker:

@@ -42,7 +42,8 @@ _WRITE_FLAGS: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINA
 class KeptBytes:
     """Implements `ByteStore`; for any thread, and for several processes at once.
 
-    Whatever is wrong with it costs one warning, after which nothing more is kept.
+    Whatever is wrong with it costs one warning, after which nothing more is kept. That somebody
+    clears it is nothing wrong.
     """
 
     def __init__(self, folder: Path, *, room: Callable[[], int], keep: bool) -> None:
@@ -83,29 +84,22 @@ class KeptBytes:
             return None
         return data
 
+    @property
+    def keeps(self) -> bool:
+        """Whether pictures are added."""
+        return self._keep
+
     def put(self, sha256: str, data: bytes) -> None:
         """Keeps a picture, and lets go of others where room is needed."""
         if not self._keep:
             return
-        path = self._path(sha256)
-        partial = path.with_name(f"{sha256}.{os.getpid()}-{threading.get_ident()}.part")
         try:
-            self._prepare()
-            if self.has(sha256):
-                _touch(path)
-            elif len(data) <= self._room():
-                try:
-                    with os.fdopen(
-                        os.open(partial, _WRITE_FLAGS, 0o600), "wb", buffering=0
-                    ) as file:
-                        written = file.write(data)
-                        if written != len(data):  # a disk that fills up takes a part
-                            written += file.write(data[written:])
-                    partial.replace(path)
-                except BaseException:
-                    partial.unlink(missing_ok=True)
-                    raise
-                self._count(len(data))
+            try:
+                self._put(sha256, data)
+            except FileNotFoundError:  # `clear`, perhaps of another process, was in between
+                with self._lock:
+                    self._used = None
+                self._put(sha256, data)
         except OSError as err:
             self._give_up(err.strerror or type(err).__name__)
 
@@ -130,6 +124,24 @@ class KeptBytes:
     def _path(self, sha256: str) -> Path:
         return self._folder / sha256
 
+    def _put(self, sha256: str, data: bytes) -> None:
+        path = self._path(sha256)
+        self._prepare()
+        if self.has(sha256):
+            _touch(path)
+        elif len(data) <= self._room():
+            partial = path.with_name(f"{sha256}.{os.getpid()}-{threading.get_ident()}.part")
+            try:
+                with os.fdopen(os.open(partial, _WRITE_FLAGS, 0o600), "wb", buffering=0) as file:
+                    written = file.write(data)
+                    if written != len(data):  # a disk that fills up takes a part
+                        written += file.write(data[written:])
+                partial.replace(path)
+            except BaseException:
+                partial.unlink(missing_ok=True)
+                raise
+            self._count(len(data))
+
     def _prepare(self) -> None:
         with self._lock:
             if self._used is not None:
@@ -143,7 +155,8 @@ class KeptBytes:
 
     def _count(self, size: int) -> None:
         with self._lock:
-            self._used = (self._used or 0) + size
+            if self._used is not None:
+                self._used += size
             self._make_room()
 
     def _make_room(self) -> None:

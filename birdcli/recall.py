@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _NOT_CACHED: Final = ErrorInfo(
     code=ErrorCode.FETCH_NOT_CACHED,
-    message="No earlier run has kept an answer for this URL",
+    message="No earlier run kept an answer of this model with these settings, nor the picture",
     attempts=0,
     hint="Leave out --offline to download it.",
 )
@@ -25,6 +25,11 @@ _NOT_CACHED: Final = ErrorInfo(
 
 class ByteStore(Protocol):
     """Encoded bytes by their digest; called from threads."""
+
+    @property
+    def keeps(self) -> bool:
+        """Whether `put` keeps what it is given."""
+        ...
 
     def has(self, sha256: str) -> bool:
         """Tells whether `get` may have these bytes."""
@@ -110,13 +115,16 @@ class Recall:
             timings = item.timings.mark(Stage.QUEUE, self._clock())
             return Classified.from_cache(item.ref, answer, model=self._model, timings=timings)
         known = url.validators
-        # Without answer and bytes a 304 would be worth nothing.
-        useful = answer is not None or (
-            self._pictures is not None and self._pictures.has(known.sha256)
-        )
-        if self._offline:
-            return replace(item, known=known) if useful else self._not_cached(item)
-        return replace(item, known=known if useful and known.can_ask else None, is_new=False)
+        if self._offline:  # with an answer it has been returned
+            has_bytes = self._has_bytes(known.sha256)
+            return replace(item, known=known) if has_bytes else self._not_cached(item)
+        # Without answer and bytes a 304 would be worth nothing, and it brings no bytes to keep.
+        wants_bytes = answer is None or (self._pictures is not None and self._pictures.keeps)
+        useful = known.can_ask and (not wants_bytes or self._has_bytes(known.sha256))
+        return replace(item, known=known if useful else None, is_new=False)
+
+    def _has_bytes(self, sha256: str) -> bool:
+        return self._pictures is not None and self._pictures.has(sha256)
 
     def _not_cached(self, item: Unread) -> Failed:
         timings = item.timings.mark(Stage.QUEUE, self._clock())

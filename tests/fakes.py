@@ -202,8 +202,9 @@ class FakeStore:
 class FakePictures:
     """Encoded bytes in the dictionary of the test."""
 
-    def __init__(self, kept: dict[str, bytes]) -> None:
+    def __init__(self, kept: dict[str, bytes], *, keeps: bool = False) -> None:
         self.kept = kept
+        self.keeps = keeps
 
     def has(self, sha256: str) -> bool:
         return sha256 in self.kept

@@ -68,9 +68,9 @@ class Reply:
         return cls(body=gzip.compress(body), headers={"Content-Encoding": coding})
 
     @classmethod
-    def redirect(cls, location: str, status: int = 302) -> Reply:
+    def redirect(cls, location: str, status: int = 302, *, delay_s: float = 0.0) -> Reply:
         """A redirect."""
-        return cls(status=status, headers={"Location": location})
+        return cls(status=status, headers={"Location": location}, delay_s=delay_s)
 
 
 Route: TypeAlias = Reply | Sequence[Reply] | Callable[[web.BaseRequest], Reply]

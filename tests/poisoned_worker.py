@@ -28,6 +28,7 @@ def poison_workers(monkeypatch: pytest.MonkeyPatch, folder: Path, statement: str
         "            raise DecodeError(ErrorCode.DECODE_TOO_LARGE, 'too much') from err\n"
         "    return real(data, *args, **kwargs)\n"
         "worker.decode_image = decode_image\n"
+        "worker._GRACE_S = 0.1\n"
         "from birdcli.decode_worker import main\n"
     )
     boot = module._BOOT.replace("birdcli.decode_worker import", "poisoned import")

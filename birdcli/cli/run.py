@@ -330,7 +330,7 @@ class _Run:
                         // (3 * self._version.input.height * self._version.input.width),
                     ),
                     max_bytes=options.max_memory // 4,
-                    stuck_s=patience_s(options.fetch, decoding_settings),
+                    stuck_s=patience_s(options.fetch, decoding_settings, workers=decoding),
                     ordered=options.ordered and not options.output.resumes,
                     top_k=min(options.top_k, len(self._labels)),
                 ),

@@ -56,13 +56,14 @@ class LazyFetcher:
         )
 
 
-def patience_s(fetch: FetchSettings, decode: DecodeSettings) -> float:
+def patience_s(fetch: FetchSettings, decode: DecodeSettings, *, workers: int) -> float:
     """Returns for how long one input may be read and decoded until its thread counts as stuck.
 
     `--deadline` for the disk, and then all that a picture may wait for in good order: a process
-    that is busy with another until that one's deadline, and two tries of its own.
+    that is busy with another until that one's deadline, the pictures of all processes that are
+    tried once more alone, two tries of its own, and again as many alone, its own among them.
     """
-    return fetch.deadline_s + 3 * decode.timeout_s
+    return fetch.deadline_s + (3 + 2 * workers) * decode.timeout_s
 
 
 def open_decoder(

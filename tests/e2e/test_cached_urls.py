@@ -166,6 +166,20 @@ def test_kept_bytes_are_classified_offline_by_another_model(
     assert not (cache / "pictures").exists()
 
 
+def test_pictures_are_kept_though_their_answers_are_known(
+    birdcli: Birdcli, cache: Path, pictures: Path
+) -> None:
+    url = "/a.png"
+    with serving({url: Reply(body=(pictures / "a.png").read_bytes(), etag='"1"')}) as server:
+        for flags in ((), ("--cache-bytes",), ("--cache-bytes",)):
+            done = birdcli("classify", *flags, "--cache-dir", cache, server.url(url))
+            assert [record["cache"] for record in done.records] == ["hit"]
+        asked = ["if-none-match" in seen.headers for seen in server.requests]
+    assert asked == [False, False, True]
+    info = json.loads(birdcli("cache", "info", "--json", "--cache-dir", cache).stdout)
+    assert info["pictures"] == 1
+
+
 def test_two_runs_may_share_a_cache(birdcli: Birdcli, cache: Path, server: ImageServer) -> None:
     urls = urls_of(server) * 20
     running = [birdcli.start("classify", "--cache-dir", cache, *urls) for _ in range(2)]

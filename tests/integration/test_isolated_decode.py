@@ -138,6 +138,102 @@ def test_a_picture_that_takes_too_long_is_given_up(
         pool.close()
 
 
+def test_the_first_picture_of_a_process_is_too_slow_and_has_not_crashed_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    poison_workers(monkeypatch, tmp_path, "time.sleep(60)")
+    pool = DecodePool(replace(SETTINGS, timeout_s=0.3), workers=1)
+    try:
+        with pytest.raises(DecodeError) as caught:
+            pool.decode(b"POISON")
+        assert caught.value.code is ErrorCode.DECODE_TIMEOUT
+    finally:
+        pool.close()
+
+
+def decoded_in_company(pool: DecodePool, count: int = 1) -> list[DecodeError]:
+    """Has poison decoded, several at once, while other pictures are; returns what comes of it."""
+    done = threading.Event()
+
+    def keep_company() -> None:
+        while not done.is_set():
+            pool.decode(encoded())
+
+    def poisoned(_: int) -> DecodeError:
+        with pytest.raises(DecodeError) as caught:
+            pool.decode(b"POISON")
+        return caught.value
+
+    with ThreadPoolExecutor(count + 1) as threads:
+        company = threads.submit(keep_company)
+        try:
+            return list(threads.map(poisoned, range(count)))
+        finally:
+            done.set()
+            company.result(10.0)
+
+
+def test_a_picture_that_takes_too_long_beside_others_is_tried_once_more_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    seconds = f"0 if len(open({str(tmp_path / 'tries')!r}).read()) > 1 else 60"
+    poison_workers(monkeypatch, tmp_path, f"time.sleep({seconds})")
+    pool = DecodePool(replace(SETTINGS, timeout_s=0.5), workers=2)
+    try:
+        for _ in range(2):
+            pool.decode(encoded())
+        (error,) = decoded_in_company(pool)
+        assert error.code is ErrorCode.DECODE_NOT_AN_IMAGE  # which is what it is, in time
+        assert (tmp_path / "tries").read_text() == "xx"
+    finally:
+        pool.close()
+
+
+def test_a_picture_that_takes_too_long_alone_as_well_is_given_up(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    poison_workers(monkeypatch, tmp_path, "time.sleep(60)")
+    pool = DecodePool(replace(SETTINGS, timeout_s=0.5), workers=2)
+    try:
+        (error,) = decoded_in_company(pool)
+        assert error.code is ErrorCode.DECODE_TIMEOUT
+        assert "also when it was the only one" in error.message
+        assert (tmp_path / "tries").read_text() == "xx"
+        assert pool.decode(encoded()).width == 300
+    finally:
+        pool.close()
+
+
+def test_pictures_that_hang_do_not_stop_a_run_again_and_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    poison_workers(monkeypatch, tmp_path, "time.sleep(60)")
+    pool = DecodePool(replace(SETTINGS, timeout_s=0.3), workers=5)
+    try:
+        assert {it.code for it in decoded_in_company(pool, 4)} == {ErrorCode.DECODE_TIMEOUT}
+        assert (tmp_path / "tries").read_text() == "x" * (4 + 3)
+    finally:
+        pool.close()
+
+
+def test_a_second_try_that_ends_in_time_lets_others_be_made(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    sixth = f"0 if len(open({str(tmp_path / 'tries')!r}).read()) == 6 else 60"
+    poison_workers(monkeypatch, tmp_path, f"time.sleep({sixth})")
+    pool = DecodePool(replace(SETTINGS, timeout_s=0.3), workers=2)
+    try:
+        ends = [decoded_in_company(pool)[0].code for _ in range(5)]
+        assert ends == [
+            *[ErrorCode.DECODE_TIMEOUT] * 2,
+            ErrorCode.DECODE_NOT_AN_IMAGE,
+            *[ErrorCode.DECODE_TIMEOUT] * 2,
+        ]
+        assert (tmp_path / "tries").read_text() == "x" * 10
+    finally:
+        pool.close()
+
+
 def test_what_libraries_print_blocks_nobody(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -144,6 +145,53 @@ def test_clear_removes_the_empty_folder_and_pictures_can_be_kept_again(folder: P
     assert not folder.exists()
     kept.put(DIGEST, PICTURE)
     assert kept.get(DIGEST) == PICTURE
+
+
+def test_pictures_are_kept_on_after_another_process_has_cleared_them(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    running = kept_in(folder)
+    running.put(DIGEST, PICTURE)
+    assert kept_in(folder, keep=False).clear() == 1
+    assert not folder.exists()
+    running.put(DIGEST, PICTURE)
+    assert running.get(DIGEST) == PICTURE
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert running.keeps
+    assert warnings_of(caplog) == []
+
+
+def test_a_picture_that_is_cleared_away_while_it_is_written_is_written_again(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rooms: list[int] = []
+
+    def clear_before_writing() -> int:  # between counting what is there and writing
+        rooms.append(LIMIT)
+        if len(rooms) == 2:
+            kept_in(folder, keep=False).clear()
+        return LIMIT
+
+    kept = KeptBytes(folder, room=clear_before_writing, keep=True)
+    kept.put(DIGEST, PICTURE)
+    assert kept.get(DIGEST) == PICTURE
+    assert warnings_of(caplog) == []
+
+
+def test_a_cache_that_is_gone_altogether_costs_one_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "cache" / "pictures"
+    folder.mkdir(parents=True)
+    kept = kept_in(folder)
+    kept.put(DIGEST, PICTURE)
+    shutil.rmtree(folder.parent)
+    for _ in range(2):
+        kept.put(DIGEST, PICTURE)
+    assert not kept.keeps
+    assert warnings_of(caplog) == [
+        f"No more pictures are kept in {folder}: No such file or directory"
+    ]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no FIFOs there")

@@ -6,6 +6,7 @@ import asyncio
 import random
 import resource
 import time
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
@@ -131,7 +132,7 @@ async def test_a_404_is_no_trouble() -> None:
 
 
 async def test_a_host_that_redirects_to_dead_ones_is_not_left_alone() -> None:
-    routes = all_alike(Reply.redirect("http://127.0.0.2:1/a.jpg"), 40)
+    routes = {f"/{n}.jpg": Reply.redirect(f"http://127.0.2.{n + 1}:1/a.jpg") for n in range(40)}
     async with ImageServer(routes) as server:
         outcomes = await run(numbered(server, 40), FetchSettings(retries=0))
     assert set(codes(outcomes)) == {"fetch.connect"}
@@ -165,6 +166,88 @@ async def test_a_host_that_wants_an_hour_holds_up_nothing() -> None:
         assert time.perf_counter() - began_s < 5
         assert len(server.requests) == 6
     assert set(codes(outcomes)) == {"fetch.rate_limited"}
+
+
+# Redirects to another host
+
+
+def short_links(server: ImageServer, hosts: int, count: int) -> list[str]:
+    """URLs of several hosts that are one server."""
+    paths = numbered(server, count)
+    return [url.replace("127.0.0.1", f"127.0.1.{n % hosts + 1}") for n, url in enumerate(paths)]
+
+
+async def test_the_host_that_short_links_lead_to_is_asked_at_the_rate_too() -> None:
+    asked_s: list[float] = []
+
+    def bird(_: web.BaseRequest) -> Reply:
+        asked_s.append(time.perf_counter())
+        return BIRD
+
+    async with (
+        ImageServer({"/a.jpg": bird}) as target,
+        ImageServer(
+            all_alike(Reply.redirect(target.url("/a.jpg")), 8), addresses=("0.0.0.0",)
+        ) as server,
+    ):
+        urls = [*short_links(server, 4, 8), target.url("/a.jpg")]
+        # Waiting for a turn is no part of the deadline here either.
+        outcomes = await run(urls, FetchSettings(rate=10.0, timeout_s=0.4, deadline_s=0.4))
+    assert codes(outcomes) == ["ok"] * 9
+    gaps_s = [after - before for before, after in pairwise(asked_s)]
+    assert min(gaps_s) > 0.05
+    assert asked_s[-1] - asked_s[0] >= 0.75
+
+
+@pytest.mark.parametrize("status", [429, 503])
+async def test_retry_after_pauses_the_host_that_short_links_lead_to(status: int) -> None:
+    asked_s: list[float] = []
+    busy = Reply(status=status, headers={"Retry-After": "1"})
+
+    def first_busy(_: web.BaseRequest) -> Reply:
+        asked_s.append(time.perf_counter())
+        return busy if len(asked_s) == 1 else BIRD
+
+    async with ImageServer({"/a.jpg": first_busy}) as target:
+        routes = all_alike(Reply.redirect(target.url("/a.jpg"), delay_s=0.2), 6)
+        routes["/0.jpg"] = Reply.redirect(target.url("/a.jpg"))
+        async with ImageServer(routes, addresses=("0.0.0.0",)) as server:
+            outcomes = await run(short_links(server, 3, 6), FetchSettings())
+    assert codes(outcomes) == ["ok"] * 6
+    assert asked_s[1] - asked_s[0] >= 0.95
+
+
+async def test_a_host_that_only_fails_is_left_alone_by_redirects_too() -> None:
+    settings = FetchSettings(per_host=4, retries=0)
+    async with ImageServer({"/a.jpg": Reply(status=503), "/b.jpg": BIRD}) as target:
+        routes = all_alike(Reply.redirect(target.url("/a.jpg")), 60) | {"/ok.jpg": BIRD}
+        async with ImageServer(routes, addresses=("127.0.0.2",)) as server:
+            urls = [
+                server.url(f"/{n}.jpg").replace("127.0.0.1", "127.0.0.2")
+                for n in (*range(60), "ok")
+            ]
+            outcomes = await run([*urls, target.url("/b.jpg")], settings)
+        asked = target.asked("/a.jpg")
+    assert BUDGET <= asked < BUDGET + settings.per_host
+    *short, ok, _ = codes(outcomes)
+    assert short.count("fetch.circuit_open") == 60 - asked
+    assert ok == "ok"  # whoever redirects has answered
+    refused = outcomes[59]
+    assert isinstance(refused, Failed)
+    assert (refused.error.attempts, refused.error.retryable) == (1, True)
+    assert dict(refused.error.details)["host"] == "127.0.0.1"
+
+
+async def test_hosts_that_redirect_to_each_other_do_not_wait_for_each_other() -> None:
+    async with ImageServer({"/bird.jpg": BIRD}, addresses=("127.0.0.1", "127.0.0.2")) as server:
+        one, other = server.url(""), server.url("").replace("127.0.0.1", "127.0.0.2")
+        for n in range(8):
+            server.routes[f"/one{n}"] = Reply.redirect(f"{other}/bird.jpg")
+            server.routes[f"/other{n}"] = Reply.redirect(f"{one}/bird.jpg")
+        urls = [f"{one}/one{n}" for n in range(8)] + [f"{other}/other{n}" for n in range(8)]
+        settings = FetchSettings(concurrency=2, per_host=1, rate=100.0, deadline_s=5.0)
+        outcomes = await run(urls, settings)
+    assert codes(outcomes) == ["ok"] * 16
 
 
 async def test_a_list_of_many_hosts_does_not_run_out_of_files() -> None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from birdcli.download_slot import DownloadSlot
+    from birdcli.redirects import Course
     from birdcli.web_url import WebUrl
 
 DATA = b"the bytes of a picture"
@@ -41,13 +42,36 @@ class ScriptedClient:
         self.asked: list[tuple[str, Validators | None]] = []
 
     async def get(
-        self, target: WebUrl, known: Validators | None, slot: DownloadSlot | None = None
+        self,
+        target: WebUrl,
+        known: Validators | None,
+        slot: DownloadSlot | None = None,
+        course: Course | None = None,
     ) -> Body | Unchanged:
         self.asked.append((str(target.url), known))
         answer = self.script.pop(0)
         if isinstance(answer, FetchError):
             raise answer
         return answer
+
+
+class RedirectedClient(ScriptedClient):
+    """Is sent to another host first."""
+
+    async def get(
+        self,
+        target: WebUrl,
+        known: Validators | None,
+        slot: DownloadSlot | None = None,
+        course: Course | None = None,
+    ) -> Body | Unchanged:
+        assert course is not None
+        try:
+            await course.turn_to("target")
+        except FetchError:
+            self.asked.append((str(target.url), known))
+            raise
+        return await super().get(target, known, slot, course)
 
 
 class Ticks:
@@ -196,17 +220,45 @@ async def test_whoever_waits_does_not_ask_a_host_whose_budget_is_gone_meanwhile(
     assert len(client.asked) == 1
 
 
-async def test_failures_of_a_redirects_target_are_not_held_against_the_host(
+async def test_failures_of_a_redirects_target_are_held_against_it_and_not_against_the_host(
+    executor: ThreadPoolExecutor,
+) -> None:
+    pauses = Pauses()
+    hosts: Hosts[None] = Hosts(per_host=8, clock=lambda: pauses.now_s)
+    for _ in range(BUDGET):
+        busy = AskedToWaitError(ErrorCode.FETCH_RATE_LIMITED, "429", status=429, wait_s=900.0)
+        fetcher = fetcher_over(RedirectedClient(busy), executor, pauses=pauses, hosts=hosts)
+        with pytest.raises(FetchError):
+            await fetcher.fetch(REF, Timings(0.0))
+        assert hosts.pause_left_s("target") == FetchSettings().deadline_s
+        await pauses(FetchSettings().deadline_s)
+    assert not hosts.may_retry("target")
+    assert hosts.may_retry("h")
+    assert hosts.book("h") == 0.0
+
+
+async def test_an_answer_after_a_redirect_is_to_the_credit_of_both_hosts(
     executor: ThreadPoolExecutor,
 ) -> None:
     hosts: Hosts[None] = Hosts(per_host=8, clock=lambda: 0.0)
-    for _ in range(2 * BUDGET):
-        dead = AskedToWaitError(ErrorCode.FETCH_RATE_LIMITED, "429", status=429, wait_s=900.0)
-        dead.elsewhere = True
-        with pytest.raises(FetchError):
-            await fetcher_over(ScriptedClient(dead), executor, hosts=hosts).fetch(REF, Timings(0.0))
-    assert hosts.may_retry("h")
-    assert hosts.book("h") == 0.0
+    for host in ("h", "target"):
+        hosts.failed(host, "fetch.timeout")
+    await fetcher_over(RedirectedClient(BODY), executor, hosts=hosts).fetch(REF, Timings(0.0))
+    assert len(hosts) == 0  # nothing has to be remembered
+
+
+async def test_a_host_that_is_left_alone_is_not_asked_again_for_redirects_to_it(
+    executor: ThreadPoolExecutor,
+) -> None:
+    hosts: Hosts[None] = Hosts(per_host=8, clock=lambda: 0.0)
+    for _ in range(BUDGET):
+        hosts.failed("target", "fetch.timeout")
+    client = RedirectedClient(BODY)
+    with pytest.raises(FetchError) as caught:
+        await fetcher_over(client, executor, hosts=hosts).fetch(REF, Timings(0.0))
+    assert (caught.value.code, caught.value.attempts) == (ErrorCode.FETCH_CIRCUIT_OPEN, 1)
+    assert len(client.asked) == 1
+    assert client.script == [BODY]
 
 
 async def test_validators_come_with_the_bytes(executor: ThreadPoolExecutor) -> None:

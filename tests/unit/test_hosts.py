@@ -8,7 +8,7 @@ import pytest
 
 from birdcli.errors import ErrorCode
 from birdcli.host_health import BUDGET, COOL_DOWN_S, LONGEST_COOL_DOWN_S, HostHealth
-from birdcli.hosts import Hosts, Turn, host_of
+from birdcli.hosts import Hosts, NotAskedError, Turn, host_of
 
 
 class Clock:
@@ -99,6 +99,64 @@ async def test_a_rate_spaces_the_requests_of_a_host(clock: Clock) -> None:
     assert await nothing_to_take(queue)
     clock.now_s += 0.5
     assert (await taken(queue)).item == "a2"
+
+
+async def test_inputs_of_other_hosts_have_times_of_their_own_in_the_rate_of_a_host(
+    clock: Clock,
+) -> None:
+    queue = hosts(clock, per_host=8, rate=2.0)
+    queue.put("a", "a1")
+    await taken(queue)
+    assert [queue.reserve("a") for _ in range(3)] == [0.5, 1.0, 1.5]
+    queue.put("a", "a2")
+    clock.now_s += 1.9
+    assert await nothing_to_take(queue)
+    clock.now_s += 0.1
+    assert (await taken(queue)).item == "a2"
+
+
+async def test_without_a_rate_inputs_of_other_hosts_have_nothing_to_wait_for(clock: Clock) -> None:
+    queue = hosts(clock)
+    assert [queue.reserve("a") for _ in range(3)] == [0.0] * 3
+    assert len(queue) == 0
+
+
+async def test_what_is_left_of_a_pause_is_known(clock: Clock) -> None:
+    queue = hosts(clock)
+    assert queue.pause_left_s("a") == 0.0
+    queue.pause("a", 3.0)
+    clock.now_s += 1.0
+    assert queue.pause_left_s("a") == 2.0
+    clock.now_s += 5.0
+    assert queue.pause_left_s("a") == 0.0
+
+
+async def test_only_a_host_that_is_left_alone_is_not_trusted(clock: Clock) -> None:
+    queue = hosts(clock)
+    for _ in range(BUDGET):
+        queue.verify_trusted("a")
+        queue.failed("a", "fetch.timeout")
+    with pytest.raises(NotAskedError) as caught:
+        queue.verify_trusted("a")
+    assert caught.value.code is ErrorCode.FETCH_CIRCUIT_OPEN
+    assert dict(caught.value.details) == {"host": "a", "last_code": "fetch.timeout"}
+    clock.now_s += COOL_DOWN_S
+    queue.verify_trusted("a")
+    queue.failed("a", "fetch.timeout")  # of an input that was redirected there: it is no probe
+    with pytest.raises(NotAskedError):
+        queue.verify_trusted("a")
+    clock.now_s += 2 * COOL_DOWN_S
+    queue.verify_trusted("a")
+
+
+async def test_a_host_that_is_well_again_is_forgotten_though_nobody_had_a_turn(
+    clock: Clock,
+) -> None:
+    queue = hosts(clock)
+    queue.failed("a", "fetch.timeout")
+    assert len(queue) == 1
+    queue.succeeded("a")
+    assert len(queue) == 0
 
 
 async def test_the_end_comes_after_the_last_input(clock: Clock) -> None:

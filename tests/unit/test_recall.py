@@ -35,11 +35,12 @@ def recall_over(
     answered: bool,
     pictures: dict[str, bytes] | None = None,
     offline: bool = False,
+    keeps: bool = False,
 ) -> Recall:
     answers = FakeAnswers()
     if answered:
         answers.put(DIGEST, ANSWER)
-    kept = None if pictures is None else FakePictures(pictures)
+    kept = None if pictures is None else FakePictures(pictures, keeps=keeps)
     return Recall(store, answers, model="fake@1", clock=FakeClock(), pictures=kept, offline=offline)
 
 
@@ -64,6 +65,20 @@ def test_a_request_is_conditional_where_a_304_would_be_of_use(
     assert recall.look_up([ITEM]) == [
         Unread(ITEM.ref, ITEM.timings, known=asked_with, is_new=False)
     ]
+
+
+@pytest.mark.parametrize(
+    ("answered", "pictures", "asked_with"),
+    [(True, {}, None), (True, {DIGEST: b"abc"}, KNOWN), (False, {DIGEST: b"abc"}, KNOWN)],
+)
+def test_where_pictures_are_to_be_kept_one_that_is_not_is_asked_for_whole(
+    answered: bool, pictures: dict[str, bytes], asked_with: Validators | None
+) -> None:
+    store = FakeStore({URL: KNOWN})
+    recall = recall_over(store, answered=answered, pictures=pictures, keeps=True)
+    (item,) = recall.look_up([ITEM])
+    assert isinstance(item, Unread)
+    assert item.known == asked_with
 
 
 def test_a_url_that_was_never_seen_is_new() -> None:
@@ -116,6 +131,9 @@ def test_offline_a_url_without_an_answer_fails_at_once(
     assert isinstance(outcome, Failed)
     assert outcome.error.code is ErrorCode.FETCH_NOT_CACHED
     assert (outcome.error.retryable, outcome.error.attempts) == (False, 0)
+    assert outcome.error.message == (
+        "No earlier run kept an answer of this model with these settings, nor the picture"
+    )
     assert "--offline" in outcome.error.hint
 
 

@@ -39,7 +39,14 @@ OWNERS = {
     "ai_edge_litert": ("backends/litert.py", "backends/tflite_file.py"),
     "PIL": ("decode.py", "preprocess.py", "models/pixel_files.py", "bench/photos.py"),
     "aiohttp": (
-        *("fetch.py", "http_get.py", "http_faults.py", "resolver.py", "models/download.py"),
+        *(
+            "connector.py",
+            "fetch.py",
+            "http_get.py",
+            "http_faults.py",
+            "resolver.py",
+            "models/download.py",
+        ),
     ),
     "diskcache": ("cache.py", "plain_disk.py"),
     "filelock": ("registry/locking.py", "registry/staging.py", "models/partial_folder.py"),
