@@ -41,6 +41,7 @@ T = TypeVar("T")
 _READ_AHEAD: Final = 256
 _LOOKED_UP_TOGETHER: Final = 64
 _PATIENCE_S: Final = 1.0
+_LAST_WRITE_S: Final = 0.3
 _DISK_WAITERS: Final = 2  # further threads, as some of them wait for a disk
 
 
@@ -105,6 +106,7 @@ class Pipeline:
         self._shared = SharedUrls(clock)
         self.watch = Watch()
         self._fetching: set[asyncio.Task[None]] = set()
+        self._stopping = False
         self._giving_up = False
         self._workers = WorkerThreads(workers, name="birdcli-prepare")
         self._looking_up = ThreadPoolExecutor(1, thread_name_prefix="birdcli-recall")
@@ -130,7 +132,7 @@ class Pipeline:
         decoded: Channel[DecodedImage] = Channel(self._settings.decoded_ahead)
         outcomes: Channel[Sequence[Outcome]] = Channel(1024)
         watching = asyncio.create_task(self._abandon_stuck())
-        dropping = asyncio.create_task(self._drop_waiting(stop))
+        dropping = asyncio.create_task(self._drop_waiting(outcomes, stop))
         try:
             async with asyncio.TaskGroup() as tasks:
                 taking = self._take_inputs(
@@ -320,9 +322,14 @@ class Pipeline:
             error = DecodeError(ErrorCode.DECODE_TIMEOUT, message)
         return self._failed(item, error)
 
-    async def _drop_waiting(self, stop: asyncio.Event) -> None:
+    async def _drop_waiting(
+        self, outcomes: Channel[Sequence[Outcome]], stop: asyncio.Event
+    ) -> None:
         await stop.wait()
+        self._stopping = True
         self._hosts.drop()
+        async with outcomes.sender() as sender:
+            await sender.send([])  # writes what waits for its turn, as a second signal may come
 
     async def _abandon_stuck(self) -> None:
         while True:
@@ -380,6 +387,8 @@ class Pipeline:
         records = [(outcome.ref.index, self._sink.encode(outcome)) for outcome in outcomes]
         ordered = self._settings.ordered
         ready = self._order.put(records) if ordered else [record for _, record in records]
+        if self._stopping:
+            ready += self._order.take_rest()
         if ready:
             self._sink.write(ready)
         return len(ready)
@@ -392,6 +401,6 @@ class Pipeline:
                 self._sink.write(rest)
 
         with suppress(TimeoutError):  # nobody reads the output any more
-            async with asyncio.timeout(_PATIENCE_S):
+            async with asyncio.timeout(_LAST_WRITE_S):
                 loop = asyncio.get_running_loop()
                 await loop.run_in_executor(self._writes, write_rest)

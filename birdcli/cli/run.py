@@ -245,7 +245,7 @@ class _Run:
             failed=summary.failed + (0 if earlier is None else earlier.failed), total=total
         )
         if reading:  # its thread waits for a list that may never go on, and cannot be woken
-            self._streams.people.flush()
+            self._streams.people.drain()
             os._exit(code)
         return code
 
@@ -347,6 +347,7 @@ class _Run:
                     raise
                 return True
             finally:
+                self._stopper.detach()
                 telling.cancel()
 
     def _decode_settings(self) -> DecodeSettings:
