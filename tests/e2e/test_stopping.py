@@ -65,7 +65,9 @@ def started(
     """A run that is killed at the end of the test, whatever became of it."""
     process: subprocess.Popen[bytes] = subprocess.Popen(
         birdcli.command("classify", *arguments),
-        **{"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL} | pipes,
+        stdin=subprocess.DEVNULL,
+        stdout=pipes.pop("stdout", subprocess.DEVNULL),
+        **pipes,
         env=birdcli.environment,
         cwd=REPOSITORY,
     )
