@@ -113,6 +113,7 @@ class _Sink:
         on_failure: Callable[[], object],
     ) -> None:
         self.last_s = time.monotonic()
+        self.unwritten = 0
         self._output = output
         self._metrics = metrics
         self._progress = progress
@@ -127,11 +128,13 @@ class _Sink:
         self._progress.observe(outcome)
         if isinstance(outcome, Failed):
             self._on_failure()
+        self.unwritten += 1
         return self._output.writer.encode(outcome)
 
     def write(self, records: Sequence[bytes]) -> None:
         """Writes records; see `OutcomeSink`."""
         self._output.writer.write(records)
+        self.unwritten -= len(records)
 
 
 class _Run:
@@ -347,6 +350,9 @@ class _Run:
             except asyncio.CancelledError:
                 if not self._stopper.stopped:
                     raise
+                if lost := sink.unwritten:
+                    text = f"birdcli: warning: {lost:,} records were not written: nobody took them"
+                    print_line(self._streams.people, text)
                 return True
             finally:
                 self._stopper.detach()

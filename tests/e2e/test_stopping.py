@@ -156,6 +156,7 @@ def test_records_that_nobody_reads_keep_no_signal_waiting(
     assert process.returncode == 128 + number
     assert taken_s < _PROMISED_S
     assert "Stopped" in words.read_text()
+    assert "records were not written: nobody took them" in words.read_text()
 
 
 def test_a_terminal_that_is_gone_stops_the_run_as_sigterm_does(
