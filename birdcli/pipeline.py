@@ -106,7 +106,6 @@ class Pipeline:
         self._shared = SharedUrls(clock)
         self.watch = Watch()
         self._fetching: set[asyncio.Task[None]] = set()
-        self._stopping = False
         self._giving_up = False
         self._workers = WorkerThreads(workers, name="birdcli-prepare")
         self._looking_up = ThreadPoolExecutor(1, thread_name_prefix="birdcli-recall")
@@ -132,7 +131,7 @@ class Pipeline:
         decoded: Channel[DecodedImage] = Channel(self._settings.decoded_ahead)
         outcomes: Channel[Sequence[Outcome]] = Channel(1024)
         watching = asyncio.create_task(self._abandon_stuck())
-        dropping = asyncio.create_task(self._drop_waiting(outcomes, stop))
+        stopping = asyncio.create_task(self._on_stop(outcomes, stop))
         try:
             async with asyncio.TaskGroup() as tasks:
                 taking = self._take_inputs(
@@ -152,7 +151,7 @@ class Pipeline:
             raise
         finally:
             watching.cancel()
-            dropping.cancel()
+            stopping.cancel()
             self._engine.close()
             self._workers.close()
             for executor in (self._looking_up, self._writes):
@@ -322,12 +321,10 @@ class Pipeline:
             error = DecodeError(ErrorCode.DECODE_TIMEOUT, message)
         return self._failed(item, error)
 
-    async def _drop_waiting(
-        self, outcomes: Channel[Sequence[Outcome]], stop: asyncio.Event
-    ) -> None:
+    async def _on_stop(self, outcomes: Channel[Sequence[Outcome]], stop: asyncio.Event) -> None:
         await stop.wait()
-        self._stopping = True
         self._hosts.drop()
+        self._order.end()
         async with outcomes.sender() as sender:
             await sender.send([])  # writes what waits for its turn, as a second signal may come
 
@@ -387,20 +384,13 @@ class Pipeline:
         records = [(outcome.ref.index, self._sink.encode(outcome)) for outcome in outcomes]
         ordered = self._settings.ordered
         ready = self._order.put(records) if ordered else [record for _, record in records]
-        if self._stopping:
-            ready += self._order.take_rest()
         if ready:
             self._sink.write(ready)
         return len(ready)
 
     async def _write_rest(self) -> None:
         """After a stop, writes what finished behind inputs that did not."""
-
-        def write_rest() -> None:
-            if rest := self._order.take_rest():
-                self._sink.write(rest)
-
+        self._order.end()
         with suppress(TimeoutError):  # nobody reads the output any more
             async with asyncio.timeout(_LAST_WRITE_S):
-                loop = asyncio.get_running_loop()
-                await loop.run_in_executor(self._writes, write_rest)
+                await asyncio.get_running_loop().run_in_executor(self._writes, self._deliver, [])
