@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
+from birdcli.masking import masked_message
 from birdcli.unhurried import UnhurriedFile
 
 if TYPE_CHECKING:
@@ -25,12 +26,16 @@ _log = logging.getLogger("birdcli.libraries")
 
 
 class _ForgivingStream(io.TextIOWrapper):
-    """Standard error; a full disk or a closed terminal behind it costs words, never records."""
+    """Standard error; a full disk or a closed terminal behind it costs words, never records.
+
+    What others print, such as Typer about a command line or Python about a bug, shows no passwords
+    either.
+    """
 
     def write(self, text: str) -> int:
         """Writes what can be written."""
         with suppress(OSError):
-            super().write(text)
+            super().write(masked_message(text))
         return len(text)
 
     def flush(self) -> None:

@@ -101,6 +101,8 @@ def test_words_that_cannot_be_told_change_no_exit_code(
         ("classify", "a.jpg", "--model", "http:/user:hunter2@host/x"),
         ("classify", "a.jpg", "-o", "http://user:hunter2@host/x/y.jsonl"),
         ("registry", "show", "http://user:hunter2@host/x"),
+        ("http://user:hunter2@host/a.jpg",),  # without the command
+        ("registry", "show", "a@1", "http://user:hunter2@host/x"),
         ("registry", "add", "a@1", "http://user:hunter2@127.0.0.1:1/x", "--labels", "x.csv"),
     ],
 )
