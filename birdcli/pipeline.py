@@ -6,7 +6,7 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 from birdcli.batching import iter_batches
 from birdcli.budget import ByteBudget
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from birdcli.ports import AnswerCache, Decoder, Fetcher, FileReader, OutcomeSink
     from birdcli.recall import Recall
     from birdcli.settings import BatchSettings, PipelineSettings
-
-T = TypeVar("T")
 
 _READ_AHEAD: Final = 256
 _LOOKED_UP_TOGETHER: Final = 64
@@ -107,6 +105,7 @@ class Pipeline:
         self.watch = Watch()
         self._fetching: set[asyncio.Task[None]] = set()
         self._giving_up = False
+        self._hurried = asyncio.Event()
         self._workers = WorkerThreads(workers, name="birdcli-prepare")
         self._looking_up = ThreadPoolExecutor(1, thread_name_prefix="birdcli-recall")
         self._writes = ThreadPoolExecutor(1, thread_name_prefix="birdcli-write")
@@ -134,15 +133,13 @@ class Pipeline:
         stopping = asyncio.create_task(self._on_stop(outcomes, stop))
         try:
             async with asyncio.TaskGroup() as tasks:
-                taking = self._take_inputs(
-                    pump, stop, urls.sender(), ready.sender(), outcomes.sender()
-                )
+                senders = urls.sender(), ready.sender(), outcomes.sender()
+                taking = self._take_inputs(pump, stop, *senders)
                 stages = [taking, self._recall_known(urls, outcomes.sender())]
                 stages.append(self._fetch_all(ready.sender(), outcomes.sender(), stop))
                 for _ in range(self._preparing):
                     stages.append(self._prepare(ready, decoded.sender(), outcomes.sender(), stop))
-                stages.append(self._classify(decoded, outcomes.sender()))
-                stages.append(self._write(outcomes))
+                stages += [self._classify(decoded, outcomes.sender()), self._write(outcomes)]
                 for stage in stages:
                     tasks.create_task(stage)
             await self._write_rest()
@@ -160,8 +157,13 @@ class Pipeline:
             raise pump.error
         return pump.reading
 
+    def hurry(self) -> None:
+        """After a stop: writes what is finished at once, as nobody knows how much time is left."""
+        self._hurried.set()
+
     def give_up(self) -> None:
         """After a stop: abandons what is still being fetched or read, and finishes the rest."""
+        self.hurry()
         self._giving_up = True
         for task in self._fetching:
             task.cancel()
@@ -258,7 +260,7 @@ class Pipeline:
             slot.leave()
             self._hosts.give_back(turn)
 
-    async def _unless_given_up(self, work: Awaitable[T]) -> T:
+    async def _unless_given_up(self, work: Awaitable[FetchedImage]) -> FetchedImage:
         """Waits for what may take forever, such as a server or a disk."""
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - only ever runs in a task
@@ -324,9 +326,10 @@ class Pipeline:
     async def _on_stop(self, outcomes: Channel[Sequence[Outcome]], stop: asyncio.Event) -> None:
         await stop.wait()
         self._hosts.drop()
+        await self._hurried.wait()
         self._order.end()
         async with outcomes.sender() as sender:
-            await sender.send([])  # writes what waits for its turn, as a second signal may come
+            await sender.send([])  # so that what waits for its turn is written now
 
     async def _abandon_stuck(self) -> None:
         while True:

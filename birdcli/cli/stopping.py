@@ -61,6 +61,8 @@ class Stopper:
         assert task is not None  # noqa: S101 - only ever runs in a task
 
         def begin() -> None:
+            if self.signal:
+                pipeline.hurry()
             if not stop.is_set():
                 stop.set()
                 loop.call_later(_DRAIN_S, pipeline.give_up)
