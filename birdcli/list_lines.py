@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from birdcli.errors import ErrorCode, UsageError
+from birdcli.masking import masked_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,7 +55,9 @@ def reading_list(name: str) -> Iterator[None]:
     except (OSError, EOFError, zlib.error) as err:
         reason = (err.strerror if isinstance(err, OSError) else None) or str(err)
         raise UsageError(
-            ErrorCode.USAGE_INPUT_UNREADABLE, f"the list {name} cannot be read: {reason}", list=name
+            ErrorCode.USAGE_INPUT_UNREADABLE,
+            f"the list {masked_source(name)} cannot be read: {reason}",
+            list=name,
         ) from err
 
 
@@ -101,7 +104,7 @@ def without_bom(lines: Iterator[Line], name: str) -> Iterator[Line]:
             if line.data.startswith(mark):
                 raise UsageError(
                     ErrorCode.USAGE_INPUT_UNREADABLE,
-                    f"the list {name} is {encoding}, not UTF-8",
+                    f"the list {masked_source(name)} is {encoding}, not UTF-8",
                     hint=f"Convert it: iconv -f {encoding} -t UTF-8.",
                     list=name,
                 )

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 from birdcli.errors import ErrorCode, UsageError
 from birdcli.list_lines import TOO_LONG, iter_lines, reading_list, text_of, without_bom
 from birdcli.list_rows import BrokenRow, iter_rows
+from birdcli.masking import masked_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -231,7 +232,7 @@ def _cell(cells: list[str], column: int) -> str:
 def _no_column(name: str, field: str, found: str) -> UsageError:
     return UsageError(
         ErrorCode.USAGE_INPUT_UNREADABLE,
-        f"the list {name} has no column {field!r}: {found}",
+        f"the list {masked_source(name)} has no column {field!r}: {found}",
         hint="Name the columns with --url-field and --id-field.",
         list=name,
     )

@@ -12,13 +12,14 @@ if TYPE_CHECKING:
 class RecordOrder:
     """Puts records back into the order of their inputs; about 0.8 KB for each that waits.
 
-    One thread may call `expect` while another calls the rest.
+    One thread may call `expect` and `end` while another calls `put`.
     """
 
     def __init__(self) -> None:
         """Expects nothing yet."""
         self._expected: deque[int] = deque()
         self._waiting: dict[int, bytes] = {}
+        self._ended = False
 
     def expect(self, index: int) -> None:
         """Says which input comes next; every record must have been expected."""
@@ -31,10 +32,11 @@ class RecordOrder:
         while self._expected and (record := self._waiting.pop(self._expected[0], None)) is not None:
             self._expected.popleft()
             ready.append(record)
+        if self._ended:
+            ready += [record for _, record in sorted(self._waiting.items())]
+            self._waiting.clear()
         return ready
 
-    def take_rest(self) -> list[bytes]:
-        """Returns what finished behind inputs that never will, by index."""
-        rest = [record for _, record in sorted(self._waiting.items())]
-        self._waiting.clear()
-        return rest
+    def end(self) -> None:
+        """Holds back nothing more: the next `put` also returns what waits for others, by index."""
+        self._ended = True

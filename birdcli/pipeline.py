@@ -6,7 +6,7 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 from birdcli.batching import iter_batches
 from birdcli.budget import ByteBudget
@@ -36,11 +36,10 @@ if TYPE_CHECKING:
     from birdcli.recall import Recall
     from birdcli.settings import BatchSettings, PipelineSettings
 
-T = TypeVar("T")
-
 _READ_AHEAD: Final = 256
 _LOOKED_UP_TOGETHER: Final = 64
 _PATIENCE_S: Final = 1.0
+_LAST_WRITE_S: Final = 0.3
 _DISK_WAITERS: Final = 2  # further threads, as some of them wait for a disk
 
 
@@ -106,6 +105,7 @@ class Pipeline:
         self.watch = Watch()
         self._fetching: set[asyncio.Task[None]] = set()
         self._giving_up = False
+        self._hurried = asyncio.Event()
         self._workers = WorkerThreads(workers, name="birdcli-prepare")
         self._looking_up = ThreadPoolExecutor(1, thread_name_prefix="birdcli-recall")
         self._writes = ThreadPoolExecutor(1, thread_name_prefix="birdcli-write")
@@ -130,18 +130,16 @@ class Pipeline:
         decoded: Channel[DecodedImage] = Channel(self._settings.decoded_ahead)
         outcomes: Channel[Sequence[Outcome]] = Channel(1024)
         watching = asyncio.create_task(self._abandon_stuck())
-        dropping = asyncio.create_task(self._drop_waiting(stop))
+        stopping = asyncio.create_task(self._on_stop(outcomes, stop))
         try:
             async with asyncio.TaskGroup() as tasks:
-                taking = self._take_inputs(
-                    pump, stop, urls.sender(), ready.sender(), outcomes.sender()
-                )
+                senders = urls.sender(), ready.sender(), outcomes.sender()
+                taking = self._take_inputs(pump, stop, *senders)
                 stages = [taking, self._recall_known(urls, outcomes.sender())]
                 stages.append(self._fetch_all(ready.sender(), outcomes.sender(), stop))
                 for _ in range(self._preparing):
                     stages.append(self._prepare(ready, decoded.sender(), outcomes.sender(), stop))
-                stages.append(self._classify(decoded, outcomes.sender()))
-                stages.append(self._write(outcomes))
+                stages += [self._classify(decoded, outcomes.sender()), self._write(outcomes)]
                 for stage in stages:
                     tasks.create_task(stage)
             await self._write_rest()
@@ -150,7 +148,7 @@ class Pipeline:
             raise
         finally:
             watching.cancel()
-            dropping.cancel()
+            stopping.cancel()
             self._engine.close()
             self._workers.close()
             for executor in (self._looking_up, self._writes):
@@ -159,8 +157,13 @@ class Pipeline:
             raise pump.error
         return pump.reading
 
+    def hurry(self) -> None:
+        """After a stop: writes what is finished at once, as nobody knows how much time is left."""
+        self._hurried.set()
+
     def give_up(self) -> None:
         """After a stop: abandons what is still being fetched or read, and finishes the rest."""
+        self.hurry()
         self._giving_up = True
         for task in self._fetching:
             task.cancel()
@@ -257,7 +260,7 @@ class Pipeline:
             slot.leave()
             self._hosts.give_back(turn)
 
-    async def _unless_given_up(self, work: Awaitable[T]) -> T:
+    async def _unless_given_up(self, work: Awaitable[FetchedImage]) -> FetchedImage:
         """Waits for what may take forever, such as a server or a disk."""
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - only ever runs in a task
@@ -320,9 +323,13 @@ class Pipeline:
             error = DecodeError(ErrorCode.DECODE_TIMEOUT, message)
         return self._failed(item, error)
 
-    async def _drop_waiting(self, stop: asyncio.Event) -> None:
+    async def _on_stop(self, outcomes: Channel[Sequence[Outcome]], stop: asyncio.Event) -> None:
         await stop.wait()
         self._hosts.drop()
+        await self._hurried.wait()
+        self._order.end()
+        async with outcomes.sender() as sender:
+            await sender.send([])  # so that what waits for its turn is written now
 
     async def _abandon_stuck(self) -> None:
         while True:
@@ -386,12 +393,7 @@ class Pipeline:
 
     async def _write_rest(self) -> None:
         """After a stop, writes what finished behind inputs that did not."""
-
-        def write_rest() -> None:
-            if rest := self._order.take_rest():
-                self._sink.write(rest)
-
+        self._order.end()
         with suppress(TimeoutError):  # nobody reads the output any more
-            async with asyncio.timeout(_PATIENCE_S):
-                loop = asyncio.get_running_loop()
-                await loop.run_in_executor(self._writes, write_rest)
+            async with asyncio.timeout(_LAST_WRITE_S):
+                await asyncio.get_running_loop().run_in_executor(self._writes, self._deliver, [])

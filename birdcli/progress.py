@@ -10,8 +10,8 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 from rich.text import Text
 
 from birdcli.items import Failed, Stage
+from birdcli.masking import visible_message, visible_source
 from birdcli.metrics import TOTAL
-from birdcli.record import visible_message, visible_source
 from birdcli.table import cut, shortened
 
 if TYPE_CHECKING:

@@ -14,7 +14,8 @@ from importlib import resources
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from birdcli.items import Classified, Stage
-from birdcli.outside_text import recordable, visible_text
+from birdcli.masking import masked_source, visible_message
+from birdcli.outside_text import recordable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -31,36 +32,6 @@ _ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separato
 # JSON escapes C0 itself; DEL and C1 would be obeyed by terminals, and U+0085, U+2028 and U+2029
 # would end a line for some readers of JSON lines.
 _UNESCAPED_CONTROLS: Final = re.compile("[\x7f-\x9f\u2028\u2029]")
-_USER_INFO: Final = re.compile(r"(?<=://)[^/?#]*@")
-# A password with a raw slash ends the authority early. The rest is then no port number, so the
-# URL is unusable, but it still holds the secret.
-_BROKEN_USER_INFO: Final = re.compile(r"(?<=://)[^/?#@:\[]*:(?!\d*(?:[/?#]|$)).*@", re.DOTALL)
-_USER_INFO_IN_TEXT: Final = re.compile(r"(?<=://)[^/?#\s]*@")
-_SECRET_PARAMETER: Final = re.compile(
-    r"([?&;][^=&;#\s]*(?:token|signature|secret|password|credential|\bsig|\bkey|api_?key)"
-    r"[^=&;#\s]*=)[^&;#\s'\")>]+",
-    re.IGNORECASE,
-)
-
-
-def masked_source(source: str) -> str:
-    """Returns an input as the user gave it, with the user info of a URL as `***`."""
-    if "://" not in source or "@" not in source:
-        return source
-    masked, count = _USER_INFO.subn("***@", source)
-    return masked if count else _BROKEN_USER_INFO.sub("***@", source)
-
-
-def visible_source(source: str) -> str:
-    """Returns an input as one line for people: masked, with nothing hidden in it."""
-    return visible_text(masked_source(source))
-
-
-def visible_message(text: str) -> str:
-    """Returns a message as one line without credentials of URLs quoted in it."""
-    if "://" in text:
-        text = _USER_INFO_IN_TEXT.sub("***@", text)
-    return visible_text(_SECRET_PARAMETER.sub(r"\1***", text).strip())
 
 
 def record_of(

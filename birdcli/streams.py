@@ -14,7 +14,10 @@ import sys
 import threading
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
+
+from birdcli.masking import masked_message
+from birdcli.unhurried import UnhurriedFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,26 +25,17 @@ if TYPE_CHECKING:
 _log = logging.getLogger("birdcli.libraries")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Streams:
-    """Where a command writes.
+class _ForgivingStream(io.TextIOWrapper):
+    """Standard error; a full disk or a closed terminal behind it costs words, never records.
 
-    Attributes:
-        records: Unbuffered, the real standard output.
-        people: Line-buffered text, the real standard error.
+    What others print, such as Typer about a command line or Python about a bug, shows no passwords
+    either.
     """
-
-    records: BinaryIO
-    people: IO[str]
-
-
-class _PeopleStream(io.TextIOWrapper):
-    """Standard error; a full disk or a closed terminal behind it costs words, never records."""
 
     def write(self, text: str) -> int:
         """Writes what can be written."""
         with suppress(OSError):
-            super().write(text)
+            super().write(masked_message(text))
         return len(text)
 
     def flush(self) -> None:
@@ -53,6 +47,46 @@ class _PeopleStream(io.TextIOWrapper):
         """Closes the descriptor, whatever did not reach it."""
         with suppress(OSError):
             super().close()
+
+
+class PeopleStream(_ForgivingStream):
+    """Standard error, line-buffered, while a command works: writing to it never waits."""
+
+    def __init__(self, descriptor: int) -> None:
+        """Takes over the descriptor."""
+        self._file = UnhurriedFile(descriptor)
+        super().__init__(
+            io.BufferedWriter(self._file),
+            encoding="utf-8",
+            errors="backslashreplace",
+            line_buffering=True,
+        )
+
+    def say_at_once(self, text: str) -> None:
+        """Writes a line past those that wait for their reader, if that takes no time."""
+        self._file.write_at_once(f"{text}\n".encode())
+
+    def drain(self) -> None:
+        """Waits until all is written, or until the time to leave."""
+        self.flush()
+        self._file.drain()
+
+    def leave_after(self, seconds: float) -> None:
+        """Makes `drain` and the end wait no longer than so many seconds from now."""
+        self._file.leave_after(seconds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Streams:
+    """Where a command writes.
+
+    Attributes:
+        records: Unbuffered, the real standard output.
+        people: The real standard error.
+    """
+
+    records: BinaryIO
+    people: PeopleStream
 
 
 def open_missing_streams() -> None:
@@ -77,7 +111,7 @@ def open_missing_streams() -> None:
 
 def tolerate_lost_stderr() -> None:
     """Makes `sys.stderr` forgive a full disk or a closed terminal: the exit code still tells."""
-    sys.stderr = _PeopleStream(
+    sys.stderr = _ForgivingStream(
         io.BufferedWriter(io.FileIO(2, "wb", closefd=False)),
         encoding=sys.stderr.encoding,
         errors="backslashreplace",
@@ -116,19 +150,14 @@ def protected_streams() -> Iterator[Streams]:
     )
     reader.start()
     records = io.FileIO(records_descriptor, "wb")
-    people = _PeopleStream(
-        io.BufferedWriter(io.FileIO(people_descriptor, "wb")),
-        encoding="utf-8",
-        errors="backslashreplace",
-        line_buffering=True,
-    )
+    people = PeopleStream(people_descriptor)
     before = sys.stdout, sys.stderr
     sys.stdout = sys.stderr = people
     try:
         yield Streams(records=records, people=people)
     finally:
         sys.stdout, sys.stderr = before
-        people.flush()
+        people.drain()
         os.dup2(records_descriptor, 1)  # this also closes the pipe's last writers
         os.dup2(people_descriptor, 2)
         reader.join(timeout=1.0)

@@ -13,9 +13,9 @@ from rich.console import Console
 from rich.text import Text
 
 from birdcli.items import Classified, SourceKind
+from birdcli.masking import masked_source, visible_message
 from birdcli.metrics import BACKGROUND_LABEL
 from birdcli.outside_text import visible_text
-from birdcli.record import masked_source, visible_message
 from birdcli.writer import LineSink
 
 if TYPE_CHECKING:

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, BinaryIO, Final, Protocol, TypeAlias
 
 from birdcli.errors import ErrorCode, OutputError
 from birdcli.items import Classified
+from birdcli.masking import visible_message, visible_source
 from birdcli.outside_text import visible_text
-from birdcli.record import encode_record, record_of, visible_message, visible_source
+from birdcli.record import encode_record, record_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -113,7 +113,7 @@ def find_photos(arguments: list[str]) -> ChosenPhotos:
             a folder, ``usage.no_input`` if there is none.
     """
     from birdcli.items import Failed, SourceKind
-    from birdcli.record import visible_source
+    from birdcli.masking import visible_source
     from birdcli.settings import ListSettings
     from birdcli.sources import STDIN, iter_inputs, local_path
 

@@ -20,8 +20,9 @@ from birdcli.cli.evaluation_lines import (
 )
 from birdcli.evaluation import TOP_K, changed_sides
 from birdcli.items import ErrorInfo
+from birdcli.masking import visible_source
 from birdcli.outside_text import recordable
-from birdcli.record import error_fields, prediction_fields, visible_source
+from birdcli.record import error_fields, prediction_fields
 from birdcli.significance import mcnemar_p, wilson_interval
 from birdcli.species import same_class
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, ParamSpec
 import typer
 
 from birdcli.errors import BirdError, ErrorCode, OutputError, UsageError
-from birdcli.outside_text import recordable, visible_lines, visible_text
+from birdcli.masking import masked_message, visible_message
+from birdcli.outside_text import recordable, visible_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 
 EXIT_INTERRUPTED = 130
-EXIT_TERMINATED = 143
 EXIT_READER_GONE = 141
 # Where several apply, the first of these wins.
 _PRECEDENCE = (5, 3, 2, 4)
@@ -100,15 +100,15 @@ def encodable(text: str) -> str:
 
 
 def print_people(text: str) -> None:
-    """Prints a line for people on stderr."""
-    typer.echo(visible_text(text), err=True)
+    """Prints a line for people on stderr, without the passwords of URLs in it."""
+    typer.echo(visible_message(text), err=True)
 
 
 def print_error(error: BirdError) -> None:
-    """Prints an error and its hint on stderr."""
-    typer.echo(f"birdcli: error[{error.code}]: {visible_text(error.message)}", err=True)
+    """Prints an error and its hint on stderr, without the passwords of URLs in them."""
+    typer.echo(f"birdcli: error[{error.code}]: {visible_message(error.message)}", err=True)
     if error.hint:
-        typer.echo(f"  hint: {visible_lines(error.hint)}", err=True)
+        typer.echo(f"  hint: {visible_lines(masked_message(error.hint))}", err=True)
 
 
 def _leaf_errors(group: BaseExceptionGroup[BirdError]) -> list[BirdError]:

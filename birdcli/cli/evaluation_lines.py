@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 from birdcli.cli.columns import aligned
 from birdcli.evaluation import TOP_K, changed_sides
 from birdcli.items import ErrorInfo
+from birdcli.masking import visible_message, visible_source
 from birdcli.outside_text import visible_text
-from birdcli.record import visible_message, visible_source
 from birdcli.significance import mcnemar_p, wilson_interval
 from birdcli.table import cut, guess_name
 

@@ -6,8 +6,10 @@ import os
 from typing import TYPE_CHECKING
 
 from birdcli.cli.context import user_name
+from birdcli.cli.people import fresh_line
 from birdcli.errors import ErrorCode, ModelError
 from birdcli.host import usable_cpus
+from birdcli.masking import masked_message
 from birdcli.model_version import OutputKind
 from birdcli.outside_text import visible_text
 
@@ -62,8 +64,8 @@ def partials_folder(registry: Registry) -> Path:
 
 
 def print_line(people: IO[str], text: str) -> None:
-    """Writes one line for people."""
-    people.write(f"{visible_text(text)}\n")
+    """Writes one line for people, without the passwords of URLs in it."""
+    people.write(f"{fresh_line(people)}{visible_text(masked_message(text))}\n")
     people.flush()
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import shlex
 import time
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, BinaryIO
@@ -15,7 +14,7 @@ from birdcli.errors import ErrorCode, UsageError
 from birdcli.settings import Retry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from birdcli.items import Failed, ImageRef
@@ -195,16 +194,3 @@ def tell_earlier(earlier: Earlier, people: IO[str]) -> None:
     if earlier.tried_again:
         text += f"; {earlier.tried_again:,} that failed are tried again"
     print_line(people, text)
-
-
-def continue_command(arguments: Sequence[str]) -> str:
-    """Returns the command line that continues a run, quoted for a shell.
-
-    Args:
-        arguments: Of this run, after the name of the program.
-    """
-    kept = [word for word in arguments if word != "--fresh"]
-    if not any(word == "--resume" or word.startswith("--retry-failed") for word in kept):
-        end = kept.index("--") if "--" in kept else len(kept)
-        kept.insert(end, "--resume")
-    return "birdcli " + shlex.join(kept)

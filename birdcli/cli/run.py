@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import sys
 import time
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 from birdcli.cli.cache import default_cache_folder
 from birdcli.cli.context import open_registry
+from birdcli.cli.continuing import Continuation
 from birdcli.cli.default_model import choose_model
 from birdcli.cli.installing import print_line
-from birdcli.cli.output import OutputOptions, RunOutput, continue_command, tell_earlier
+from birdcli.cli.output import OutputOptions, RunOutput, tell_earlier
+from birdcli.cli.people import configure_logging
 from birdcli.cli.stopping import Stopper
 from birdcli.cli.waiting import tell_what_hangs
 from birdcli.cli.wiring import LazyFetcher, open_decoder, open_inputs, patience_s
@@ -84,7 +85,7 @@ def run_classify(options: RunOptions) -> int:
     """
     stdout_terminal, stderr_terminal = sys.stdout.isatty(), sys.stderr.isatty()
     with protected_streams() as streams:
-        _configure_logging(options.log_level, streams.people)
+        configure_logging(options.log_level, streams.people)
         registry = open_registry()
         terminal = stdout_terminal and options.output.is_stdout
         version = choose_model(
@@ -98,15 +99,6 @@ def run_classify(options: RunOptions) -> int:
         run = _Run(options, registry, version, streams)
         # The bar and the table would overwrite each other on one terminal.
         return run.execute(table=terminal, bar=stderr_terminal and not terminal)
-
-
-def _configure_logging(level: str, people: IO[str]) -> None:
-    handler = logging.StreamHandler(people)
-    handler.setFormatter(logging.Formatter("birdcli: %(levelname)s: %(message)s"))
-    root = logging.getLogger()
-    root.handlers[:] = [handler]
-    root.setLevel(logging.WARNING)
-    logging.getLogger("birdcli").setLevel(level.upper())
 
 
 def _unnamed_text(count: int) -> str:
@@ -125,6 +117,7 @@ class _Sink:
         on_failure: Callable[[], object],
     ) -> None:
         self.last_s = time.monotonic()
+        self.unwritten = 0
         self._output = output
         self._metrics = metrics
         self._progress = progress
@@ -139,11 +132,13 @@ class _Sink:
         self._progress.observe(outcome)
         if isinstance(outcome, Failed):
             self._on_failure()
+        self.unwritten += 1
         return self._output.writer.encode(outcome)
 
     def write(self, records: Sequence[bytes]) -> None:
         """Writes records; see `OutcomeSink`."""
         self._output.writer.write(records)
+        self.unwritten -= len(records)
 
 
 class _Run:
@@ -193,6 +188,7 @@ class _Run:
                 self._streams,
                 table=table,
             )
+            stack.enter_context(self._continuation(output).hinted())
             stack.callback(output.close)
             if output.earlier is not None:
                 tell_earlier(output.earlier, self._streams.people)
@@ -244,17 +240,26 @@ class _Run:
             stopped=stopped,
             earlier=earlier,
         )
-        if self._stopper.stopped and output.session is not None:
-            print_line(self._streams.people, f"Continue with: {continue_command(sys.argv[1:])}")
+        if self._stopper.stopped:
+            told = self._continuation(output).line(past_bound=self._stopper.failures)
+            print_line(self._streams.people, told)
         if broken is not None:
             raise broken
         code = self._exit_code(
             failed=summary.failed + (0 if earlier is None else earlier.failed), total=total
         )
         if reading:  # its thread waits for a list that may never go on, and cannot be woken
-            self._streams.people.flush()
+            self._streams.people.drain()
             os._exit(code)
         return code
+
+    def _continuation(self, output: RunOutput) -> Continuation:
+        return Continuation(
+            arguments=sys.argv[1:],
+            environment=os.environ,
+            inputs=(*self._options.inputs, *self._options.lists),
+            resumable=output.session is not None,
+        )
 
     def _exit_code(self, *, failed: int, total: int) -> int:
         if self._stopper.signal:
@@ -352,8 +357,12 @@ class _Run:
             except asyncio.CancelledError:
                 if not self._stopper.stopped:
                     raise
+                if lost := sink.unwritten:
+                    text = f"birdcli: warning: {lost:,} records were not written: nobody took them"
+                    print_line(self._streams.people, text)
                 return True
             finally:
+                self._stopper.detach()
                 telling.cancel()
 
     def _decode_settings(self) -> DecodeSettings:

@@ -7,7 +7,7 @@ from typing import IO, TYPE_CHECKING, Final
 
 from birdcli.cli.installing import print_line
 from birdcli.items import Stage
-from birdcli.record import visible_source
+from birdcli.masking import visible_source
 
 if TYPE_CHECKING:
     from collections.abc import Callable

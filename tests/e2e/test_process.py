@@ -93,6 +93,25 @@ def test_words_that_cannot_be_told_change_no_exit_code(
     assert (done.returncode, done.stdout) == (code, "")
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("classify", "-f", "http://user:hunter2@host/list.txt?token=hunter2"),
+        ("classify", "-f", "http://user:hun ter2@host/list.txt"),
+        ("classify", "a.jpg", "--model", "http:/user:hunter2@host/x"),
+        ("classify", "a.jpg", "-o", "http://user:hunter2@host/x/y.jsonl"),
+        ("registry", "show", "http://user:hunter2@host/x"),
+        ("http://user:hunter2@host/a.jpg",),  # without the command
+        ("registry", "show", "a@1", "http://user:hunter2@host/x"),
+        ("registry", "add", "a@1", "http://user:hunter2@127.0.0.1:1/x", "--labels", "x.csv"),
+    ],
+)
+def test_errors_show_no_passwords(empty: Birdcli, arguments: tuple[str, ...]) -> None:
+    done = empty(*arguments)
+    assert done.code in (2, 3, 5)
+    assert "ter2" not in done.stderr
+
+
 def test_what_an_encoding_lacks_is_escaped(empty: Birdcli, tmp_path: Path) -> None:
     home = str(tmp_path / "Möwe")
     command = [str(part) for part in empty.command("cache", "info")]

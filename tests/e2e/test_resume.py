@@ -91,11 +91,13 @@ def test_a_stopped_run_says_how_to_go_on(birdcli: Birdcli, listed: Path, tmp_pat
     _, stderr = process.communicate(timeout=30)
     assert process.returncode == 143
     (line,) = [line for line in stderr.decode().splitlines() if line.startswith("Continue with")]
-    words = shlex.split(line.removeprefix("Continue with: "))
-    assert words[0] == "birdcli"
+    told, _, command = line.partition(": ")
+    assert told == "Continue with (the same list on standard input)"
+    home, program, *words = shlex.split(command)
+    assert (home, program) == (f"BIRDCLI_HOME={birdcli.home}", "birdcli")
     assert words[-1] == "--resume"
     done = subprocess.run(
-        [*birdcli.command()[:3], *words[1:]],
+        birdcli.command(*words),
         env=birdcli.environment,
         cwd=REPOSITORY,
         input=listed.read_bytes(),
@@ -217,7 +219,7 @@ def test_a_run_stops_early_past_its_bound(birdcli: Birdcli, tmp_path: Path) -> N
     assert process.wait(30) == 4
     text = process.communicate()[1].decode()
     assert "more inputs failed than --max-failures allows" in text
-    assert "Continue with: birdcli classify - -o" in text
+    assert f"birdcli classify - -o {output} --resume\n" in text  # not with the same bound
     assert len(records_in(output)) == 5
 
 
@@ -239,5 +241,22 @@ def test_a_full_disk_stops_the_run_within_a_second(
     assert done.returncode == 5, done.stderr
     whole = output.read_bytes().count(b"\n")
     assert f"{whole:,} records are written whole" in done.stderr.decode()
+    assert f"birdcli classify -f {listed} -o {output} --resume\n" in done.stderr.decode()
     assert birdcli("classify", "-f", listed, "-o", output, "--resume").code == 0
     verify_complete(output, listed)
+
+
+def test_a_stopped_run_without_a_file_says_what_it_takes(
+    birdcli: Birdcli, known: Path, tmp_path: Path
+) -> None:
+    fifo = tmp_path / "fifo.txt"
+    os.mkfifo(fifo)
+    process = birdcli.start("classify", known / "a.png", "-f", fifo)
+    writer = os.open(fifo, os.O_WRONLY)  # the list never ends
+    assert process.stdout is not None
+    assert process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    words = process.communicate(timeout=30)[1].decode()
+    os.close(writer)
+    assert process.returncode == 130
+    assert words.splitlines()[-1].startswith("Only a run with -o FILE")

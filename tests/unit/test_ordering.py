@@ -20,7 +20,8 @@ def test_every_record_leaves_once_and_in_order(arrivals: list[int]) -> None:
     order = expecting(*range(20))
     out = [record for index in arrivals for record in order.put([(index, b"%d" % index)])]
     assert out == [b"%d" % index for index in range(20)]
-    assert order.take_rest() == []
+    order.end()
+    assert order.put([]) == []
 
 
 def test_a_shard_has_gaps() -> None:
@@ -32,5 +33,7 @@ def test_a_shard_has_gaps() -> None:
 def test_the_rest_is_what_finished_behind_the_missing() -> None:
     order = expecting(0, 1, 2, 3)
     assert order.put([(3, b"three"), (1, b"one")]) == []
-    assert order.take_rest() == [b"one", b"three"]
-    assert order.take_rest() == []
+    order.end()
+    assert order.put([]) == [b"one", b"three"]
+    assert order.put([]) == []
+    assert order.put([(2, b"two")]) == [b"two"]

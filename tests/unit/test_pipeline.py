@@ -482,6 +482,42 @@ async def test_giving_up_abandons_downloads_and_writes_what_finished() -> None:
     assert [outcome.ref.index for outcome in bench.sink.outcomes] == [1, 2]
 
 
+async def test_in_a_hurry_what_waits_for_its_turn_is_written_at_once() -> None:
+    """Input 0 never arrives; a second signal may end the process before it is given up."""
+    bench = Bench()
+    stop = asyncio.Event()
+
+    class Hanging(FakeFetcher):
+        async def fetch(
+            self,
+            ref: ImageRef,
+            timings: Timings,
+            *,
+            known: Validators | None = None,
+            slot: DownloadSlot | None = None,
+        ) -> FetchedImage:
+            if ref.index == 0:
+                await asyncio.Event().wait()
+            return await super().fetch(ref, timings, known=known, slot=slot)
+
+    bench.fetcher = Hanging(bench.clock)
+    pipeline = bench.pipeline()
+    running = asyncio.ensure_future(pipeline.run(iter(refs("a", "b", "c")), stop=stop))
+    async with asyncio.timeout(10.0):
+        while bench.classifier.images < 2:  # noqa: ASYNC110 - the fake has no event
+            await asyncio.sleep(0.001)
+        stop.set()
+        await asyncio.sleep(0.02)
+        assert not bench.sink.outcomes  # by itself, a stop keeps the order
+        pipeline.hurry()
+        while len(bench.sink.outcomes) < 2:  # noqa: ASYNC110 - nor has the sink
+            await asyncio.sleep(0.001)
+    assert not running.done()
+    pipeline.give_up()
+    await asyncio.wait_for(running, 10.0)
+    assert [outcome.ref.index for outcome in bench.sink.outcomes] == [1, 2]
+
+
 def test_a_disk_that_hangs_costs_the_input_that_is_on_it() -> None:
     bench = Bench()
     bench.stuck_s = 0.2

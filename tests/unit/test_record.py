@@ -6,6 +6,7 @@ import base64
 import json
 import math
 import re
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -28,14 +29,8 @@ from birdcli.items import (
     Stage,
     Timings,
 )
-from birdcli.record import (
-    encode_record,
-    load_record_schema,
-    masked_source,
-    record_of,
-    visible_message,
-    visible_source,
-)
+from birdcli.masking import masked_source, visible_message, visible_source
+from birdcli.record import encode_record, load_record_schema, record_of
 
 CROW = Prediction(
     class_id=867, label="Corvus brachyrhynchos", common_name="American Crow", score=0.953125
@@ -292,11 +287,33 @@ def test_no_time_at_all_is_zero_and_not_minus_zero() -> None:
         ("https://[::1]:8080/a@b.jpg", "https://[::1]:8080/a@b.jpg"),
         ("https://example.org?mail=a@b.org", "https://example.org?mail=a@b.org"),
         ("photos/me@home.jpg", "photos/me@home.jpg"),
+        ("http://user:hunter2\uff20127.0.0.1/x", "http://***@127.0.0.1/x"),
+        ("http://user:hunter2\ufe6bhost/x", "http://***@host/x"),
+        ("http://user:hunter2%40host/x", "http://***@host/x"),
+        ("http:/user:hunter2@host/x", "http:/***@host/x"),
+        ("http:user:hunter2@host/x", "http:***@host/x"),
+        ("HTTPS:///user:hunter2@host/x", "HTTPS:///***@host/x"),
+        ("http:\\\\user:hunter2@host/x", "http:***@host/x"),
+        ("http:/user:hun/ter2@host/x", "http:/***@host/x"),
+        ("s3:/user:hunter2@host/x", "s3:/***@host/x"),
+        ("https://example.org/%40user", "https://example.org/%40user"),
+        ("https://example.org:80/a:b@c", "https://example.org:80/a:b@c"),
+        ("file:///home/me@work/x.jpg", "file:///home/me@work/x.jpg"),
+        ("C:/me@home.jpg", "C:/me@home.jpg"),
+        ("9:30 me@home.jpg", "9:30 me@home.jpg"),
     ],
 )
 def test_only_user_info_is_masked(given: str, shown: str) -> None:
     assert masked_source(given) == shown
     assert decoded(failed(given))["input"] == shown
+
+
+@pytest.mark.parametrize("piece", ["http:", "://a:b", "@://a:b", "a:/", "%40http:/", "\\"])
+def test_masking_takes_no_longer_than_reading(piece: str) -> None:
+    source = "@/" + piece * (1_000_000 // len(piece)) + "/@"
+    started_s = time.process_time()
+    masked_source(source)
+    assert time.process_time() - started_s < 2.0
 
 
 def test_input_is_what_the_user_gave() -> None:
