@@ -18,7 +18,7 @@ from birdcli.cli.installing import print_line
 from birdcli.cli.output import OutputOptions, RunOutput, continue_command, tell_earlier
 from birdcli.cli.stopping import Stopper
 from birdcli.cli.waiting import tell_what_hangs
-from birdcli.cli.wiring import LazyFetcher, open_decoder, open_inputs, patience_s
+from birdcli.cli.wiring import LazyFetcher, open_decoder, open_inputs, open_progress, patience_s
 from birdcli.errors import ErrorCode, UsageError
 from birdcli.host import usable_cpus
 from birdcli.models.engines import EngineName
@@ -172,9 +172,6 @@ class _Run:
 
     def execute(self, *, table: bool, bar: bool) -> int:
         """Runs to the end and returns the exit code."""
-        from birdcli.progress import LiveProgress
-        from birdcli.table import console_on
-
         self._table = table
         started_s = time.perf_counter()
         with ExitStack() as stack:
@@ -192,9 +189,15 @@ class _Run:
             stack.callback(output.close)
             if output.earlier is not None:
                 tell_earlier(output.earlier, self._streams.people)
-            console = console_on(self._streams.people)
-            show = bar and self._options.progress
-            progress = stack.enter_context(LiveProgress(console, enabled=show))
+            progress = open_progress(
+                self._streams.people,
+                self._options.inputs,
+                self._options.lists,
+                self._options.list_settings,
+                enabled=bar and self._options.progress,
+                done_before=0 if output.earlier is None else output.earlier.done,
+            )
+            stack.enter_context(progress)
             cache = self._open_cache(stack)
             broken: UsageError | None = None
             try:
@@ -210,7 +213,7 @@ class _Run:
     def _report(
         self, output: RunOutput, broken: UsageError | None, reading: bool, wall_s: float
     ) -> int:
-        from birdcli.progress import print_summary
+        from birdcli.summary import print_summary
         from birdcli.table import console_on
 
         summary = self._metrics.summary(wall_s)
@@ -341,7 +344,8 @@ class _Run:
             )
             try:
                 inputs = open_inputs(options.inputs, options.lists, options.list_settings)
-                return await pipeline.run(output.unfinished(inputs), stop=stop)
+                unfinished = progress.following(inputs, output.unfinished)
+                return await pipeline.run(unfinished, stop=stop)
             except asyncio.CancelledError:
                 if not self._stopper.stopped:
                     raise

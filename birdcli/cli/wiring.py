@@ -6,7 +6,7 @@ import asyncio
 import io
 import os
 import time
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from birdcli.errors import ErrorCode, UsageError
 from birdcli.sources import STDIN, iter_inputs
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from birdcli.hosts import Hosts
     from birdcli.items import Failed, FetchedImage, ImageRef, Timings, Unread, Validators
     from birdcli.ports import Decoder, Fetcher
+    from birdcli.progress import LiveProgress
     from birdcli.settings import DecodeSettings, FetchSettings, ListSettings
 
 
@@ -101,6 +102,39 @@ def open_inputs(
         settings,
         stdin=_open_stdin() if wanted else io.BytesIO(),
         clock=time.perf_counter,
+    )
+
+
+def open_progress(
+    people: IO[str],
+    inputs: Sequence[str],
+    lists: Sequence[str],
+    settings: ListSettings,
+    *,
+    enabled: bool,
+    done_before: int,
+) -> LiveProgress:
+    """Returns the line that says how far a run is.
+
+    Args:
+        people: Who reads it.
+        inputs: The arguments.
+        lists: Paths of lists.
+        settings: How they are read.
+        enabled: Whether there is such a line.
+        done_before: Inputs that have their records from earlier runs.
+    """
+    from birdcli.progress import LiveProgress
+    from birdcli.table import console_on
+
+    console = console_on(people)
+    if not enabled:
+        return LiveProgress(console, enabled=False)
+    from birdcli.list_length import EstimatedLength
+
+    length = EstimatedLength(inputs, lists, settings)
+    return LiveProgress(
+        console, enabled=True, done_before=done_before, estimate=lambda: length.inputs
     )
 
 
