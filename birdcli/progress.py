@@ -145,8 +145,9 @@ class LiveProgress:
         if self._failed:
             parts.append(f"{self._failed:,} failed")
         if total is not None and per_s:
-            left = max(total - done - max(passed, self._done_before), 0)
-            parts.append(f"{_whole(left / per_s)} left")
+            left_s = max(total - done - max(passed, self._done_before), 0) / per_s
+            if left_s > max(self._speed.still_s, 0.5):  # else a standstill has refuted it
+                parts.append(f"{_whole(left_s)} left")
         if passed:
             parts.append(f"{passed:,} done before")
         return self._line([part for part in parts if part], position, total)

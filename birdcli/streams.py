@@ -14,12 +14,14 @@ import sys
 import threading
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, BinaryIO
+from typing import IO, TYPE_CHECKING, BinaryIO, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _log = logging.getLogger("birdcli.libraries")
+
+_ERASE_LINE: Final = "\r\x1b[2K"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,12 +38,19 @@ class Streams:
 
 
 class _PeopleStream(io.TextIOWrapper):
-    """Standard error; a full disk or a closed terminal behind it costs words, never records."""
+    """Standard error; a full disk or a closed terminal behind it costs words, never records.
+
+    Attributes:
+        line_below: Whether the last line of the terminal is drawn again and again.
+    """
+
+    line_below = False
 
     def write(self, text: str) -> int:
-        """Writes what can be written."""
+        """Writes what can be written; whole lines in the place of the one below, which moves on."""
+        aside = self.line_below and len(text) > 1 and text.endswith("\n")
         with suppress(OSError):
-            super().write(text)
+            super().write(f"{_ERASE_LINE}{text}" if aside else text)
         return len(text)
 
     def flush(self) -> None:
@@ -53,6 +62,23 @@ class _PeopleStream(io.TextIOWrapper):
         """Closes the descriptor, whatever did not reach it."""
         with suppress(OSError):
             super().close()
+
+
+@contextmanager
+def line_below(people: IO[str]) -> Iterator[None]:
+    """Keeps what is written to a terminal apart from a line that is redrawn at its bottom.
+
+    Args:
+        people: Of `Streams`; anything else stays as it is.
+    """
+    if not isinstance(people, _PeopleStream):
+        yield
+        return
+    people.line_below = True
+    try:
+        yield
+    finally:
+        people.line_below = False
 
 
 def open_missing_streams() -> None:

@@ -18,7 +18,7 @@ from birdcli.cli.installing import print_line
 from birdcli.cli.output import OutputOptions, RunOutput, continue_command, tell_earlier
 from birdcli.cli.stopping import Stopper
 from birdcli.cli.waiting import tell_what_hangs
-from birdcli.cli.wiring import LazyFetcher, open_decoder, open_inputs, open_progress, patience_s
+from birdcli.cli.wiring import LazyFetcher, open_decoder, open_inputs, patience_s, show_progress
 from birdcli.errors import ErrorCode, UsageError
 from birdcli.host import usable_cpus
 from birdcli.models.engines import EngineName
@@ -189,15 +189,15 @@ class _Run:
             stack.callback(output.close)
             if output.earlier is not None:
                 tell_earlier(output.earlier, self._streams.people)
-            progress = open_progress(
+            done_before = 0 if output.earlier is None else output.earlier.done
+            progress = show_progress(
+                stack,
                 self._streams.people,
                 self._options.inputs,
                 self._options.lists,
                 self._options.list_settings,
-                enabled=bar and self._options.progress,
-                done_before=0 if output.earlier is None else output.earlier.done,
+                done_before=done_before if bar and self._options.progress else None,
             )
-            stack.enter_context(progress)
             cache = self._open_cache(stack)
             broken: UsageError | None = None
             try:

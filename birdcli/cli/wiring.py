@@ -10,10 +10,11 @@ from typing import IO, TYPE_CHECKING
 
 from birdcli.errors import ErrorCode, UsageError
 from birdcli.sources import STDIN, iter_inputs
+from birdcli.streams import line_below
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from contextlib import AsyncExitStack
+    from contextlib import AsyncExitStack, ExitStack
 
     from birdcli.download_slot import DownloadSlot
     from birdcli.hosts import Hosts
@@ -105,37 +106,39 @@ def open_inputs(
     )
 
 
-def open_progress(
+def show_progress(
+    stack: ExitStack,
     people: IO[str],
     inputs: Sequence[str],
     lists: Sequence[str],
     settings: ListSettings,
     *,
-    enabled: bool,
-    done_before: int,
+    done_before: int | None,
 ) -> LiveProgress:
-    """Returns the line that says how far a run is.
+    """Returns the line that says how far a run is; the stack removes it.
 
     Args:
+        stack: Of the run.
         people: Who reads it.
         inputs: The arguments.
         lists: Paths of lists.
         settings: How they are read.
-        enabled: Whether there is such a line.
-        done_before: Inputs that have their records from earlier runs.
+        done_before: Inputs that have their records from earlier runs; None shows no line.
     """
     from birdcli.progress import LiveProgress
     from birdcli.table import console_on
 
     console = console_on(people)
-    if not enabled:
+    if done_before is None:
         return LiveProgress(console, enabled=False)
     from birdcli.list_length import EstimatedLength
 
     length = EstimatedLength(inputs, lists, settings)
-    return LiveProgress(
+    stack.enter_context(line_below(people))
+    progress = LiveProgress(
         console, enabled=True, done_before=done_before, estimate=lambda: length.inputs
     )
+    return stack.enter_context(progress)
 
 
 def _open_stdin() -> io.BufferedReader:

@@ -207,6 +207,14 @@ def test_time_left_follows_from_the_recent_speed(inputs: int, left: str) -> None
     assert run.words == f"40 of {inputs:,}, 2.0 inputs/s, {left}"
 
 
+def test_time_left_that_a_standstill_refutes_is_not_told() -> None:
+    run = Run(103)
+    run.pass_s(10.0, finishing=100)
+    run.read_all()
+    run.pass_s(4.0)
+    assert run.words == "100 of 103, 6.0 inputs/s"
+
+
 def test_inputs_done_before_count_into_the_position() -> None:
     run = Run(3066, done_before=2867, width=120)
     run.pass_s(10.0, finishing=100)
