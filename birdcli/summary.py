@@ -11,7 +11,7 @@ from birdcli.items import Stage
 from birdcli.metrics import TOTAL
 from birdcli.record import visible_message, visible_source
 from birdcli.table import cut, shortened
-from birdcli.wording import duration, figures
+from birdcli.wording import counted, duration, figures
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,8 +37,9 @@ def print_summary(
     fallbacks: int = 0,
     stopped: bool = False,
     earlier: Earlier | None = None,
+    retry: str = "",
 ) -> None:
-    """Prints what a run did: up to four lines, and up to five more if inputs failed.
+    """Prints what a run did: up to four lines, and up to eight more if inputs failed.
 
     Args:
         console: Of stderr, a terminal or a log.
@@ -49,6 +50,7 @@ def print_summary(
         fallbacks: How many faster ways to compute failed their golden outputs.
         stopped: Whether the run was ended before its list.
         earlier: What the output held before, if it was continued.
+        retry: The option that tries failures again, if the output can be continued so.
     """
     done = _done_parts(summary)
     if earlier is not None and earlier.done:
@@ -57,15 +59,20 @@ def print_summary(
     lines = [_line("Stopped" if stopped else "Done", done, console.width)]
     if summary.failures:
         lines += _failure_lines(summary, console.width)
+    if retry and summary.retryable:
+        text = f"{summary.retryable:,} of them may pass: the same command with {retry}"
+        lines.append(_line("", [text], console.width))
     if times := _time_parts(summary):
         lines.append(_line("p50/p95", times, console.width))
     engine = [f"{model} on {backend}"]
     if fallbacks:
-        engine.append(f"{fallbacks} faster {'way' if fallbacks == 1 else 'ways'} not used")
+        engine.append(f"{counted(fallbacks, 'faster way')} not used")
     if summary.batch_sizes:
         engine.append(f"batches of {summary.mean_batch_size:.3g}")
     if summary.cache_hits:
         engine.append(f"{summary.cache_hits:,} from the cache")
+    if summary.repeats:
+        engine.append(f"{summary.repeats:,} seen before in this run")
     lines.append(_line("Model", engine, console.width))
     if start is not None:
         lines.append(_line("Start", _start_parts(start), console.width))
@@ -74,39 +81,33 @@ def print_summary(
 
 
 def _done_parts(summary: RunSummary) -> list[str]:
-    count = f"{summary.named:,} of {summary.total:,}" if summary.failed else f"{summary.named:,}"
-    noun = "picture" if summary.total == 1 else "pictures"
-    parts = [f"{count} {noun} in {duration(summary.wall_s)}"]
-    if summary.named and summary.wall_s > 0:
-        parts.append(f"{figures(summary.images_per_s)} images/s")
+    of_named = f"{summary.named:,} of " if summary.failed else ""
+    parts = [f"{of_named}{counted(summary.total, 'picture')} in {duration(summary.wall_s)}"]
+    if summary.total and summary.wall_s > 0:
+        parts.append(f"{figures(summary.inputs_per_s)} inputs/s")
     if summary.background:
-        parts.append(f"{summary.background:,} show no bird")
+        parts.append(counted(summary.background, "shows no bird", "show no bird"))
     return parts
 
 
 def _failure_lines(summary: RunSummary, width: int) -> list[Text]:
-    shown = summary.failures[:_SHOWN_CODES]
-    count_width = max(len(f"{failure.count:,}") for failure in shown)
-    code_width = max(len(failure.code.value) for failure in shown)
+    shown = _SHOWN_CODES + (len(summary.failures) == _SHOWN_CODES + 1)  # the last in its own words
+    failures, rest = summary.failures[:shown], summary.failures[shown:]
+    room = max(width - _LABEL_WIDTH, 20)
+    count_width = max(len(f"{failure.count:,}") for failure in failures)
+    code_width = max(len(failure.code.value) for failure in failures)
     lines: list[Text] = []
-    for failure in shown:
+    for failure in failures:
         start = f"{failure.count:>{count_width},} {failure.code.value:<{code_width}}  "
-        room = max(width - _LABEL_WIDTH - len(start), 20)
-        text = Text(start).append(_example(failure, room))
-        lines.append(_labelled("Failed" if not lines else "", text, "red"))
-    rest = summary.failures[_SHOWN_CODES:]
-    closing = []
+        text = start + _example(failure, max(room - len(start), 20))
+        lines.append(_labelled("" if lines else "Failed", Text(text), "" if lines else "red"))
+        if hint := failure.first.error.hint:
+            indent = " " * (count_width + 1)
+            text = cut(f"{indent}Hint: {visible_message(hint)}", room)
+            lines.append(_labelled("", Text(text), ""))
     if rest:
         count = sum(failure.count for failure in rest)
-        closing.append(
-            f"{count:,} more of {len(rest)} other {'kinds' if len(rest) > 1 else 'kind'}"
-        )
-    hints = [failure.first.error.hint for failure in summary.failures if failure.first.error.hint]
-    if hints:
-        closing.append(f"Hint: {visible_message(hints[0])}")
-    if closing:
-        text = Text(cut(". ".join(closing), max(width - _LABEL_WIDTH, 20)))
-        lines.append(_labelled("", text, ""))
+        lines.append(_labelled("", Text(f"{count:,} more of {len(rest)} other kinds"), ""))
     return lines
 
 

@@ -239,6 +239,7 @@ class _Run:
             fallbacks=self._engine.fallbacks,
             stopped=self._stopper.stopped or broken is not None,
             earlier=earlier,
+            retry=self._retry(output),
         )
         if self._stopper.stopped and output.session is not None:
             print_line(self._streams.people, f"Continue with: {continue_command(sys.argv[1:])}")
@@ -251,6 +252,11 @@ class _Run:
             self._streams.people.flush()
             os._exit(code)
         return code
+
+    def _retry(self, output: RunOutput) -> str:
+        if output.session is None or self._stopper.stopped:
+            return ""
+        return "--retry-failed" + (" in place of --fresh" if self._options.output.fresh else "")
 
     def _exit_code(self, *, failed: int, total: int) -> int:
         if self._stopper.signal:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -28,6 +29,7 @@ def summary_lines(
     terminal: bool = False,
     start: ColdStart | None = None,
     fallbacks: int = 0,
+    retry: str = "",
 ) -> list[str]:
     metrics = RunMetrics()
     for outcome in outcomes:
@@ -40,6 +42,7 @@ def summary_lines(
         backend="tensorflow/float32",
         start=start,
         fallbacks=fallbacks,
+        retry=retry,
     )
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue().splitlines()
@@ -47,7 +50,7 @@ def summary_lines(
 
 def test_summary_without_failures_is_three_lines() -> None:
     assert summary_lines(*[classified(batch_size=8)] * 600, wall_s=12.4) == [
-        "Done     600 pictures in 12.4 s, 48.4 images/s",
+        "Done     600 pictures in 12.4 s, 48.4 inputs/s",
         "p50/p95  fetch 81/81, decode 4.1/4.1, inference 85/85, total 184/184 ms",
         "Model    aiy-birds-v1@1 on tensorflow/float32, batches of 8",
     ]
@@ -77,40 +80,65 @@ def test_summary_of_failures_names_code_example_and_hint() -> None:
         failed("d.jpg", ErrorCode.DECODE_TRUNCATED, "the file is cut off", hint="Copy it again."),
     ]
     assert summary_lines(*outcomes)[:4] == [
-        "Done     1 of 4 pictures in 2.0 s, 0.50 images/s",
+        "Done     1 of 4 pictures in 2.0 s, 2.0 inputs/s",
         "Failed   2 fetch.http_status  HTTP 404 (first: https://***@example.org/b.jpg)",
         "         1 decode.truncated   the file is cut off (d.jpg)",
-        "         Hint: Copy it again.",
+        "           Hint: Copy it again.",
     ]
 
 
-def test_summary_gives_one_hint_that_of_the_most_frequent_failure() -> None:
+def test_hint_stands_with_the_kind_it_belongs_to() -> None:
     rare = failed(code=ErrorCode.FETCH_DNS, hint="Check the name.")
     frequent = failed(hint="Check the path.")
-    text = "\n".join(summary_lines(rare, frequent, frequent))
-    assert "Hint: Check the path." in text
-    assert "Check the name." not in text
+    lines = summary_lines(rare, frequent, frequent)
+    assert [line.split()[0] for line in lines[1:5]] == ["Failed", "Hint:", "1", "Hint:"]
+    assert lines[2].endswith("Check the path.")
+    assert lines[4].endswith("Check the name.")
 
 
-@pytest.mark.parametrize(("kinds", "closing"), [(4, "1 more of 1 other kind"), (6, "3 more of")])
-def test_summary_shows_three_kinds_of_failure_and_counts_the_rest(kinds: int, closing: str) -> None:
+def test_hint_of_a_kind_that_is_not_shown_is_not_shown() -> None:
+    codes = list(ErrorCode)[-6:]
+    outcomes = [failed(code=code) for code in codes[:-1] for _ in range(2)]
+    heic = failed(code=codes[-1], hint='pip install "birdcli[heic]"')
+    assert "heic" not in "\n".join(summary_lines(*outcomes, heic))
+
+
+@pytest.mark.parametrize(("kinds", "shown"), [(3, 3), (4, 4), (6, 3)])
+def test_summary_shows_three_kinds_of_failure_and_a_fourth_if_that_is_all(
+    kinds: int, shown: int
+) -> None:
     lines = summary_lines(*[failed(code=code) for code in list(ErrorCode)[-kinds:]])
-    assert sum("HTTP 404" in line for line in lines) == 3
-    assert closing in lines[4]
+    assert sum("HTTP 404" in line for line in lines) == shown
+    assert sum("other kind" in line for line in lines) == (kinds > shown)
+
+
+def test_summary_counts_the_kinds_it_does_not_show() -> None:
+    lines = summary_lines(*[failed(code=code) for code in list(ErrorCode)[-6:]])
+    assert lines[4] == "         3 more of 3 other kinds"
+
+
+def test_summary_tells_how_to_try_again_what_may_pass() -> None:
+    lines = summary_lines(failed(), failed(retryable=True), retry="--retry-failed")
+    assert lines[2] == "         1 of them may pass: the same command with --retry-failed"
+
+
+@pytest.mark.parametrize(("retryable", "retry"), [(False, "--retry-failed"), (True, "")])
+def test_summary_proposes_no_other_try_that_would_be_in_vain(retryable: bool, retry: str) -> None:
+    assert "may pass" not in "".join(summary_lines(failed(retryable=retryable), retry=retry))
 
 
 def test_summary_without_hint_has_no_line_for_it() -> None:
     assert len(summary_lines(classified(), failed())) == 4
 
 
-def test_summary_never_has_more_than_8_lines_of_80_columns() -> None:
+def test_summary_never_has_more_than_12_lines_of_80_columns() -> None:
     outcomes: list[Outcome] = [
         failed("p/" * 80, code, "word " * 50, hint="try " * 50, stages_ms=SLOW_MS)
         for code in ErrorCode
     ]
     outcomes += [classified(predictions=(BACKGROUND,), stages_ms=SLOW_MS), cached()]
     lines = summary_lines(*outcomes, wall_s=100_000.0)
-    assert len(lines) <= 8
+    assert len(lines) <= 12
     assert max(map(cell_len, lines)) <= 80
 
 
@@ -122,8 +150,17 @@ def test_summary_breaks_between_parts_on_a_narrow_terminal() -> None:
     ]
 
 
-def test_summary_counts_pictures_without_a_bird() -> None:
-    assert summary_lines(classified(predictions=(BACKGROUND,)))[0].endswith("1 show no bird")
+@pytest.mark.parametrize(("count", "words"), [(1, "1 shows no bird"), (2, "2 show no bird")])
+def test_summary_counts_pictures_without_a_bird(count: int, words: str) -> None:
+    lines = summary_lines(*[classified(predictions=(BACKGROUND,))] * count)
+    assert lines[0].endswith(words)
+
+
+def test_answers_repeated_within_the_run_are_not_from_the_cache() -> None:
+    repeated = replace(cached(), repeated=True)
+    assert summary_lines(cached(), repeated, repeated, width=120)[-1].endswith(
+        "float32, 1 from the cache, 2 seen before in this run"
+    )
 
 
 def test_summary_counts_answers_from_the_cache() -> None:
@@ -132,8 +169,8 @@ def test_summary_counts_answers_from_the_cache() -> None:
     )
 
 
-def test_summary_of_a_run_that_named_nothing_has_no_speed() -> None:
-    assert summary_lines(failed())[0] == "Done     0 of 1 picture in 2.0 s"
+def test_summary_of_a_run_without_duration_has_no_speed() -> None:
+    assert summary_lines(failed(), wall_s=0.0)[0] == "Done     0 of 1 picture in 0.00 s"
 
 
 def test_summary_of_an_input_without_time_has_no_times() -> None:
