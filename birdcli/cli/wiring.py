@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import io
+import logging
 import os
 import time
 from typing import IO, TYPE_CHECKING
 
 from birdcli.errors import ErrorCode, UsageError
+from birdcli.list_likeness import looks_like_header
 from birdcli.sources import STDIN, iter_inputs
 from birdcli.streams import line_below
 
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from birdcli.ports import Decoder, Fetcher
     from birdcli.progress import LiveProgress
     from birdcli.settings import DecodeSettings, FetchSettings, ListSettings
+
+_log = logging.getLogger(__name__)
 
 
 class LazyFetcher:
@@ -145,8 +149,26 @@ def _open_stdin() -> io.BufferedReader:
     """Opens standard input anew: `sys.stdin` would be closed under the feet of its reader."""
     try:
         os.set_blocking(0, True)  # an empty read of a non-blocking pipe would look like its end
-        return open(0, "rb", closefd=False)
+        return _Stdin(io.FileIO(0, "rb", closefd=False))
     except OSError as err:
         raise UsageError(
             ErrorCode.USAGE_INPUT_UNREADABLE, f"standard input cannot be read: {err.strerror}"
         ) from err
+
+
+class _Stdin(io.BufferedReader):
+    """Standard input; says so if what comes is a table, which it is not read as."""
+
+    _begun = False
+
+    def read1(self, size: int = -1, /) -> bytes:
+        """Reads what is there."""
+        data = super().read1(size)
+        if not self._begun:
+            self._begun = True
+            if looks_like_header(data.partition(b"\n")[0]):
+                _log.warning(
+                    "standard input is read as lines, and begins like a table: "
+                    "-f FILE.csv reads its columns"
+                )
+        return data
