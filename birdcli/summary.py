@@ -10,7 +10,7 @@ from rich.text import Text
 from birdcli.items import Stage
 from birdcli.metrics import TOTAL
 from birdcli.record import visible_message, visible_source
-from birdcli.table import cut, shortened
+from birdcli.table import cut, picture_name
 from birdcli.wording import counted, duration, figures
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def print_summary(
     if summary.failures:
         lines += _failure_lines(summary, console.width)
     if retry and summary.retryable:
-        text = f"{summary.retryable:,} of them may pass: the same command with {retry}"
+        text = f"{summary.retryable:,} of them may pass: run again with {retry}"
         lines.append(_line("", [text], console.width))
     if times := _time_parts(summary):
         lines.append(_line("p50/p95", times, console.width))
@@ -117,7 +117,10 @@ def _example(failure: FailureCount, width: int) -> str:
     room = width - cell_len(message) - len(opening) - 1
     if room < _SHORTEST_SOURCE:
         return message
-    return f"{message}{opening}{shortened(visible_source(failure.first.ref.source), room)})"
+    source = visible_source(failure.first.ref.source)
+    if cell_len(source) > room:
+        source = picture_name(failure.first.ref, room)
+    return f"{message}{opening}{source})"
 
 
 def _time_parts(summary: RunSummary) -> list[str]:

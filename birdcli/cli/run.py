@@ -256,7 +256,7 @@ class _Run:
     def _retry(self, output: RunOutput) -> str:
         if output.session is None or self._stopper.stopped:
             return ""
-        return "--retry-failed" + (" in place of --fresh" if self._options.output.fresh else "")
+        return "--retry-failed" + (", not --fresh" if self._options.output.fresh else "")
 
     def _exit_code(self, *, failed: int, total: int) -> int:
         if self._stopper.signal:

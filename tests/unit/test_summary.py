@@ -87,6 +87,11 @@ def test_summary_of_failures_names_code_example_and_hint() -> None:
     ]
 
 
+def test_example_that_is_too_long_keeps_host_and_end() -> None:
+    lines = summary_lines(failed(f"https://example.org/{'a/' * 60}b.jpg"))
+    assert lines[1].endswith(" HTTP 404 Not Found (example.o…a/a/a/a/a/a/a/b.jpg)")
+
+
 def test_hint_stands_with_the_kind_it_belongs_to() -> None:
     rare = failed(code=ErrorCode.FETCH_DNS, hint="Check the name.")
     frequent = failed(hint="Check the path.")
@@ -119,7 +124,7 @@ def test_summary_counts_the_kinds_it_does_not_show() -> None:
 
 def test_summary_tells_how_to_try_again_what_may_pass() -> None:
     lines = summary_lines(failed(), failed(retryable=True), retry="--retry-failed")
-    assert lines[2] == "         1 of them may pass: the same command with --retry-failed"
+    assert lines[2] == "         1 of them may pass: run again with --retry-failed"
 
 
 @pytest.mark.parametrize(("retryable", "retry"), [(False, "--retry-failed"), (True, "")])
