@@ -36,6 +36,9 @@ class LiveProgress:
 
     Inputs and outcomes are only counted as they pass. The line is made of the counts when rich
     redraws it, five times a second, so it moves on while nothing finishes.
+
+    Attributes:
+        done_before: Inputs that have their records from earlier runs.
     """
 
     def __init__(
@@ -43,7 +46,6 @@ class LiveProgress:
         console: Console,
         *,
         enabled: bool,
-        done_before: int = 0,
         estimate: Callable[[], int | None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -52,12 +54,11 @@ class LiveProgress:
         Args:
             console: Of stderr.
             enabled: Whether to show anything, which only suits a terminal.
-            done_before: Inputs that have their records from earlier runs.
             estimate: Returns about how many inputs there are, or None; asked until all are read.
             clock: Seconds, never going back.
         """
+        self.done_before = 0
         self._enabled = enabled
-        self._done_before = done_before
         self._estimate = estimate
         self._clock = clock
         self._read = 0
@@ -129,7 +130,7 @@ class LiveProgress:
     def _drawn(self) -> RenderableType:
         now_s = self._clock()
         # The counts move while they are read.
-        passed = min(max(self._read - self._wanted, 0), self._done_before)
+        passed = min(max(self._read - self._wanted, 0), self.done_before)
         done = self._done
         self._speed.see(now_s, done)
         total, of_total = self._total()
@@ -145,7 +146,7 @@ class LiveProgress:
         if self._failed:
             parts.append(f"{self._failed:,} failed")
         if total is not None and per_s:
-            left_s = max(total - done - max(passed, self._done_before), 0) / per_s
+            left_s = max(total - done - max(passed, self.done_before), 0) / per_s
             if left_s > max(self._speed.still_s, 0.5):  # else a standstill has refuted it
                 parts.append(f"{_whole(left_s)} left")
         if passed:

@@ -175,6 +175,14 @@ class _Run:
         self._table = table
         started_s = time.perf_counter()
         with ExitStack() as stack:
+            progress = show_progress(
+                stack,
+                self._streams.people,
+                self._options.inputs,
+                self._options.lists,
+                self._options.list_settings,
+                enabled=bar and self._options.progress,
+            )
             output = RunOutput(
                 self._options.output,
                 {
@@ -189,15 +197,7 @@ class _Run:
             stack.callback(output.close)
             if output.earlier is not None:
                 tell_earlier(output.earlier, self._streams.people)
-            done_before = 0 if output.earlier is None else output.earlier.done
-            progress = show_progress(
-                stack,
-                self._streams.people,
-                self._options.inputs,
-                self._options.lists,
-                self._options.list_settings,
-                done_before=done_before if bar and self._options.progress else None,
-            )
+                progress.done_before = output.earlier.done
             cache = self._open_cache(stack)
             broken: UsageError | None = None
             try:

@@ -117,7 +117,7 @@ def show_progress(
     lists: Sequence[str],
     settings: ListSettings,
     *,
-    done_before: int | None,
+    enabled: bool,
 ) -> LiveProgress:
     """Returns the line that says how far a run is; the stack removes it.
 
@@ -127,21 +127,19 @@ def show_progress(
         inputs: The arguments.
         lists: Paths of lists.
         settings: How they are read.
-        done_before: Inputs that have their records from earlier runs; None shows no line.
+        enabled: Whether there is such a line.
     """
     from birdcli.progress import LiveProgress
     from birdcli.table import console_on
 
     console = console_on(people)
-    if done_before is None:
+    if not enabled:
         return LiveProgress(console, enabled=False)
     from birdcli.list_length import EstimatedLength
 
     length = EstimatedLength(inputs, lists, settings)
     stack.enter_context(line_below(people))
-    progress = LiveProgress(
-        console, enabled=True, done_before=done_before, estimate=lambda: length.inputs
-    )
+    progress = LiveProgress(console, enabled=True, estimate=lambda: length.inputs)
     return stack.enter_context(progress)
 
 

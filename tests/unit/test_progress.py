@@ -57,10 +57,10 @@ class Run:
         self.progress = LiveProgress(
             terminal(width),
             enabled=True,
-            done_before=done_before,
             estimate=lambda: about,
             clock=self.clock,
         )
+        self.progress.done_before = done_before
         self.wanted = self.progress.following(
             iter(range(inputs)), lambda found: (item for item in found if item >= done_before)
         )
@@ -238,7 +238,7 @@ def test_line_moves_while_inputs_with_records_are_passed_over() -> None:
 
 def test_time_left_does_not_count_what_will_be_passed_over() -> None:
     run = Run(1000, about=1000)
-    run.progress._done_before = 500  # all of it further down the list
+    run.progress.done_before = 500  # all of it further down the list
     run.pass_s(10.0, finishing=100)
     assert run.words == "100 of about 1,000, 10.0 inputs/s, 40 s left"
 
