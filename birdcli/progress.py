@@ -158,7 +158,8 @@ class LiveProgress:
         bar_width = max(shortest, min(longest, self._width - _WORDS_WIDTH))
         cells: list[RenderableType] = [self._spinner]
         room = self._width - 2
-        if total:
+        whole = len(", ".join(parts))
+        if total and not room - bar_width <= whole <= room:  # words tell more
             cells.append(ProgressBar(total=total, completed=position, width=bar_width))
             room -= bar_width + 1
         text = parts[0]

@@ -243,6 +243,14 @@ def test_time_left_does_not_count_what_will_be_passed_over() -> None:
     assert run.words == "100 of about 1,000, 10.0 inputs/s, 40 s left"
 
 
+def test_bar_gives_way_to_words() -> None:
+    run = Run(2_000, about=10_000_000)
+    run.finish(1_000, failing=True)
+    run.pass_s(2.0, finishing=200)
+    assert "━" not in run.line
+    assert run.words.endswith(" 600 inputs/s, 1,000 failed, 4 h 37 min left")
+
+
 @pytest.mark.parametrize("width", [40, 60, 80, 200])
 def test_line_fits_the_terminal(width: int) -> None:
     run = Run(2_200, width=width, done_before=1_100, about=10_000_000)
