@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from birdcli.errors import ErrorCode, ModelError, UsageError
 from birdcli.species import place_of, unknown_species
+from birdcli.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -193,9 +194,9 @@ def plan_evaluation(
     allowed = allowed_losses(tolerance, candidate.photos)
     if candidate.top3 == 0:
         return Refuse(
-            f"{candidate.model} names none of {_count(candidate.photos)} right, not even with its "
-            f"first {TOP_K} guesses: {candidate.failed:,} gave no answer, {candidate.unknown:,} "
-            "show a species that it has no class for"
+            f"{candidate.model} names none of {counted(candidate.photos, 'photo')} right, not even "
+            f"with its first {TOP_K} guesses: {candidate.failed:,} gave no answer, "
+            f"{candidate.unknown:,} show a species that it has no class for"
         )
     if production is None:
         return Accept(f"there is no model to compare {candidate.model} with")
@@ -212,16 +213,13 @@ def plan_evaluation(
     if below:
         return Refuse(
             f"{candidate.model} is below {production.model}: {'; '.join(below)}; a tolerance of "
-            f"{tolerance:g} allows {_count(allowed)} fewer"
+            f"{tolerance:g} allows {counted(allowed, 'photo')} fewer"
         )
     return Accept(
-        f"{candidate.model} is not below {production.model} by more than {_count(allowed)}"
+        f"{candidate.model} is not below {production.model} by more than "
+        f"{counted(allowed, 'photo')}"
     )
 
 
 def _share(right: int, evaluation: Evaluation) -> str:
     return f"{right:,} of {evaluation.photos:,} ({right / evaluation.photos:.1%})"
-
-
-def _count(photos: int) -> str:
-    return f"{photos:,} photo" if photos == 1 else f"{photos:,} photos"

@@ -286,6 +286,7 @@ class Classified:
         cache: Whether the answer came from the result cache.
         batch_size: Images in the batch it was classified in; None for a cached answer.
         timings: All stages.
+        repeated: Whether it is the answer to an earlier input of this run, with the same URL.
     """
 
     ref: ImageRef
@@ -296,6 +297,7 @@ class Classified:
     cache: CacheState
     batch_size: int | None
     timings: Timings
+    repeated: bool = False
 
     @classmethod
     def from_cache(

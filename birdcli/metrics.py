@@ -127,6 +127,7 @@ class RunSummary:
         failures: Failed inputs by code, most frequent first, equally many by code.
         retryable: Failed inputs that may succeed later.
         cache_hits: Answers that came from the result cache.
+        repeats: Answers to a URL that this run had asked for already.
         background: Answers whose best guess is that there is no bird.
         batch_sizes: Size of the batch and number of inputs classified in such batches, ascending.
         latencies: Stages in their order, then `total`, then `inference_share`; failed inputs count
@@ -138,6 +139,7 @@ class RunSummary:
     failures: tuple[FailureCount, ...]
     retryable: int
     cache_hits: int
+    repeats: int
     background: int
     batch_sizes: tuple[tuple[int, int], ...]
     latencies: tuple[StageLatency, ...]
@@ -154,9 +156,9 @@ class RunSummary:
         return self.named + self.failed
 
     @property
-    def images_per_s(self) -> float:
-        """Throughput: named inputs per second of wall time, 0 for a run without duration."""
-        return self.named / self.wall_s if self.wall_s > 0 else 0.0
+    def inputs_per_s(self) -> float:
+        """Inputs with a record per second of wall time, 0 for a run without duration."""
+        return self.total / self.wall_s if self.wall_s > 0 else 0.0
 
     @property
     def mean_batch_size(self) -> float:
@@ -182,6 +184,7 @@ class RunMetrics:
         self._named = 0
         self._retryable = 0
         self._cache_hits = 0
+        self._repeats = 0
         self._background = 0
         self._failures: Counter[ErrorCode] = Counter()
         self._first_failures: dict[ErrorCode, Failed] = {}
@@ -224,6 +227,7 @@ class RunMetrics:
             ),
             retryable=self._retryable,
             cache_hits=self._cache_hits,
+            repeats=self._repeats,
             background=self._background,
             batch_sizes=tuple(sorted(self._batch_sizes.items())),
             latencies=tuple(
@@ -250,7 +254,10 @@ class RunMetrics:
 
     def _observe_classified(self, outcome: Classified, inference_ms: float | None) -> None:
         self._named += 1
-        self._cache_hits += outcome.cache is CacheState.HIT
+        if outcome.repeated:
+            self._repeats += 1
+        else:
+            self._cache_hits += outcome.cache is CacheState.HIT
         best = outcome.predictions[0] if outcome.predictions else None
         self._background += best is not None and best.label == BACKGROUND_LABEL
         if outcome.batch_size:

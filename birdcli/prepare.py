@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from birdcli.errors import ItemError
+from birdcli.errors import DecodeError, ItemError
 from birdcli.items import (
     Classified,
     DecodedImage,
@@ -13,9 +14,11 @@ from birdcli.items import (
     Failed,
     FetchedImage,
     ImageInfo,
+    SourceKind,
     Stage,
     Unread,
 )
+from birdcli.list_likeness import looks_like_list
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,7 +99,11 @@ class Preparer:
         return Classified.from_cache(image.ref, answer, model=self._model, timings=image.timings)
 
     def _decode(self, image: FetchedImage) -> DecodedImage:
-        result = self._decoder.decode(image.data)
+        try:
+            result = self._decoder.decode(image.data)
+        except DecodeError as err:
+            _hint_at_list(err, image)
+            raise
         timings = image.timings.mark(Stage.DECODE_WAIT, result.started_s)
         return DecodedImage(
             ref=image.ref,
@@ -111,3 +118,11 @@ class Preparer:
             pixels=result.pixels,
             timings=timings.mark(Stage.DECODE, result.ended_s),
         )
+
+
+def _hint_at_list(error: DecodeError, image: FetchedImage) -> None:
+    """Tells those who give a list in place of a picture how lists are given."""
+    if image.ref.kind is not SourceKind.FILE or ("looks_like", "text") not in error.details:
+        return
+    if looks_like_list(image.data):
+        error.hint = f"For a list of inputs: -f {shlex.quote(image.ref.source)}"

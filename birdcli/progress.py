@@ -1,40 +1,44 @@
-"""Live progress, then the summary, on stderr."""
+"""Live progress on stderr, true whenever it is drawn."""
 
 from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING, Final
 
-from rich.cells import cell_len
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.spinner import Spinner
+from rich.table import Table
 from rich.text import Text
 
-from birdcli.items import Failed, Stage
-from birdcli.masking import visible_message, visible_source
-from birdcli.metrics import TOTAL
-from birdcli.table import cut, shortened
+from birdcli.items import Failed
+from birdcli.recent_speed import WINDOW_S, RecentSpeed
+from birdcli.wording import duration, figures
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator
     from types import TracebackType
+    from typing import TypeVar
 
-    from rich.console import Console
+    from rich.console import Console, RenderableType
 
     from birdcli.items import Outcome
-    from birdcli.metrics import ColdStart, FailureCount, RunSummary
-    from birdcli.output.session import Earlier
+
+    T = TypeVar("T")
 
 _REDRAWS_PER_S: Final = 5
-_LABEL_WIDTH: Final = 9
-_SHOWN_CODES: Final = 3
-_SHORTEST_SOURCE: Final = 16
-_SHOWN_STAGES: Final = (Stage.FETCH, Stage.DECODE, Stage.INFERENCE, TOTAL)
+_BAR_WIDTHS: Final = (6, 24)
+_WORDS_WIDTH: Final = 72  # which most runs need; a wider terminal has a longer bar
 
 
 class LiveProgress:
-    """One line that says how far a run is; a context manager, for one thread.
+    """One line that says how far a run is; a context manager.
 
-    An image costs two additions and a look at the clock; rich is told five times a second.
+    Inputs and outcomes are only counted as they pass. The line is made of the counts when rich
+    redraws it, five times a second, so it moves on while nothing finishes.
+
+    Attributes:
+        done_before: Inputs that have their records from earlier runs.
     """
 
     def __init__(
@@ -42,7 +46,7 @@ class LiveProgress:
         console: Console,
         *,
         enabled: bool,
-        total: int | None = None,
+        estimate: Callable[[], int | None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Prepares the line.
@@ -50,31 +54,34 @@ class LiveProgress:
         Args:
             console: Of stderr.
             enabled: Whether to show anything, which only suits a terminal.
-            total: Number of inputs, None while it is unknown.
+            estimate: Returns about how many inputs there are, or None; asked until all are read.
             clock: Seconds, never going back.
         """
+        self.done_before = 0
         self._enabled = enabled
-        self._total = total
+        self._estimate = estimate
         self._clock = clock
+        self._read = 0
+        self._wanted = 0
+        self._all_read = False
         self._done = 0
         self._failed = 0
-        self._next_s = 0.0
-        self._progress = Progress(
-            SpinnerColumn("line"),
-            BarColumn(bar_width=16),
-            TextColumn("{task.fields[counts]}", markup=False),
+        self._started_s = clock()
+        self._speed = RecentSpeed(self._started_s)
+        self._spinner = Spinner("line")
+        self._width = console.width
+        self._live = Live(
+            get_renderable=self._drawn,
             console=console,
             refresh_per_second=_REDRAWS_PER_S,
             transient=True,
             redirect_stdout=False,  # stdout is data
-            disable=not enabled,
-            get_time=clock,
         )
-        self._task = self._progress.add_task("", total=total, counts="starting")
 
     def __enter__(self) -> LiveProgress:
         """Shows the line."""
-        self._progress.start()
+        if self._enabled:
+            self._live.start(refresh=True)
         return self
 
     def __exit__(
@@ -84,182 +91,86 @@ class LiveProgress:
         trace: TracebackType | None,
     ) -> None:
         """Removes the line."""
-        self._progress.stop()
+        self._live.stop()
+
+    def following(
+        self, inputs: Iterator[T], unfinished: Callable[[Iterator[T]], Iterator[T]]
+    ) -> Iterator[T]:
+        """Yields the inputs that are to be done, counting them and those that are passed over.
+
+        Args:
+            inputs: All.
+            unfinished: Passes on those without a record.
+        """
+        for item in unfinished(self._counted(inputs)):
+            self._wanted += 1
+            yield item
 
     def observe(self, outcome: Outcome) -> None:
         """Counts one outcome."""
         self._done += 1
         self._failed += isinstance(outcome, Failed)
-        if self._enabled and (now_s := self._clock()) >= self._next_s:
-            self._next_s = now_s + 1.0 / _REDRAWS_PER_S
-            self._tell()
 
-    def set_total(self, total: int) -> None:
-        """Says how many inputs there are, once the list is read to its end."""
-        self._total = total
-        if self._enabled:
-            self._tell()
+    def _counted(self, inputs: Iterator[T]) -> Iterator[T]:
+        for item in inputs:
+            self._read += 1
+            yield item
+        self._all_read = True
 
-    def _tell(self) -> None:
-        self._progress.update(self._task, completed=self._done, total=self._total)
-        counts = f"{self._done:,}"
-        if self._total is not None:
-            counts += f" of {self._total:,}"
-        task = self._progress.tasks[0]
-        if task.speed is not None:
-            counts += f", {_number(task.speed)} images/s"
+    def _total(self) -> tuple[int | None, str]:
+        """How many inputs there are, and how that is said."""
+        if self._all_read:
+            return self._read, f" of {self._read:,}"
+        about = self._estimate()
+        # Folders in a list are many inputs each.
+        if about is None or about < max(self._read, 1):
+            return None, ""
+        return about, f" of about {about:,}"
+
+    def _drawn(self) -> RenderableType:
+        now_s = self._clock()
+        # The counts move while they are read.
+        passed = min(max(self._read - self._wanted, 0), self.done_before)
+        done = self._done
+        self._speed.see(now_s, done)
+        total, of_total = self._total()
+        position = passed + done
+        per_s = self._speed.per_s
+        parts = [f"{position:,}{of_total}" if position or of_total else ""]
+        if not done:
+            parts.append(f"starting ({now_s - self._started_s:.0f} s)")
+        elif self._speed.still_s >= WINDOW_S:
+            parts.append(f"nothing for {_whole(self._speed.still_s)}")
+        elif per_s is not None:
+            parts.append(f"{figures(per_s)} inputs/s")
         if self._failed:
-            counts += f", {self._failed:,} failed"
-        if left_s := task.time_remaining:
-            counts += f", {left_s:.0f} s left" if left_s < 60 else f", {_duration(left_s)} left"
-        self._progress.update(self._task, counts=counts)
+            parts.append(f"{self._failed:,} failed")
+        if total is not None and per_s:
+            left_s = max(total - done - max(passed, self.done_before), 0) / per_s
+            if left_s > max(self._speed.still_s, 0.5):  # else a standstill has refuted it
+                parts.append(f"{_whole(left_s)} left")
+        if passed:
+            parts.append(f"{passed:,} done before")
+        return self._line([part for part in parts if part], position, total)
+
+    def _line(self, parts: list[str], position: int, total: int | None) -> RenderableType:
+        shortest, longest = _BAR_WIDTHS
+        bar_width = max(shortest, min(longest, self._width - _WORDS_WIDTH))
+        cells: list[RenderableType] = [self._spinner]
+        room = self._width - 2
+        whole = len(", ".join(parts))
+        if total and not room - bar_width <= whole <= room:  # words tell more
+            cells.append(ProgressBar(total=total, completed=position, width=bar_width))
+            room -= bar_width + 1
+        text = parts[0]
+        for part in parts[1:]:
+            if len(text) + len(part) + 2 <= room:
+                text += f", {part}"
+        cells.append(Text(text, no_wrap=True, overflow="ellipsis"))
+        line = Table.grid(padding=(0, 1))
+        line.add_row(*cells)
+        return line
 
 
-def print_summary(
-    console: Console,
-    summary: RunSummary,
-    *,
-    model: str,
-    backend: str,
-    start: ColdStart | None = None,
-    fallbacks: int = 0,
-    stopped: bool = False,
-    earlier: Earlier | None = None,
-) -> None:
-    """Prints what a run did: up to four lines, and up to five more if inputs failed.
-
-    Args:
-        console: Of stderr, a terminal or a log.
-        summary: The counts and percentiles.
-        model: `name@version`.
-        backend: Engine and precision.
-        start: What it cost until the engine could answer; None if none was needed.
-        fallbacks: How many faster ways to compute failed their golden outputs.
-        stopped: Whether the run was ended before its list.
-        earlier: What the output held before, if it was continued.
-    """
-    done = _done_parts(summary)
-    if earlier is not None and earlier.done:
-        failed = f", {earlier.failed:,} of them failed" if earlier.failed else ""
-        done.append(f"{earlier.done:,} done before{failed}")
-    lines = [_line("Stopped" if stopped else "Done", done, console.width)]
-    if summary.failures:
-        lines += _failure_lines(summary, console.width)
-    if times := _time_parts(summary):
-        lines.append(_line("p50/p95", times, console.width))
-    engine = [f"{model} on {backend}"]
-    if fallbacks:
-        engine.append(f"{fallbacks} faster {'way' if fallbacks == 1 else 'ways'} not used")
-    if summary.batch_sizes:
-        engine.append(f"batches of {summary.mean_batch_size:.3g}")
-    if summary.cache_hits:
-        engine.append(f"{summary.cache_hits:,} from the cache")
-    lines.append(_line("Model", engine, console.width))
-    if start is not None:
-        lines.append(_line("Start", _start_parts(start), console.width))
-    for line in lines:
-        console.print(line, no_wrap=True, overflow="ignore", crop=False)
-
-
-def _done_parts(summary: RunSummary) -> list[str]:
-    count = f"{summary.named:,} of {summary.total:,}" if summary.failed else f"{summary.named:,}"
-    noun = "picture" if summary.total == 1 else "pictures"
-    parts = [f"{count} {noun} in {_duration(summary.wall_s)}"]
-    if summary.named and summary.wall_s > 0:
-        parts.append(f"{_number(summary.images_per_s)} images/s")
-    if summary.background:
-        parts.append(f"{summary.background:,} show no bird")
-    return parts
-
-
-def _failure_lines(summary: RunSummary, width: int) -> list[Text]:
-    shown = summary.failures[:_SHOWN_CODES]
-    count_width = max(len(f"{failure.count:,}") for failure in shown)
-    code_width = max(len(failure.code.value) for failure in shown)
-    lines: list[Text] = []
-    for failure in shown:
-        start = f"{failure.count:>{count_width},} {failure.code.value:<{code_width}}  "
-        room = max(width - _LABEL_WIDTH - len(start), 20)
-        text = Text(start).append(_example(failure, room))
-        lines.append(_labelled("Failed" if not lines else "", text, "red"))
-    rest = summary.failures[_SHOWN_CODES:]
-    closing = []
-    if rest:
-        count = sum(failure.count for failure in rest)
-        closing.append(
-            f"{count:,} more of {len(rest)} other {'kinds' if len(rest) > 1 else 'kind'}"
-        )
-    hints = [failure.first.error.hint for failure in summary.failures if failure.first.error.hint]
-    if hints:
-        closing.append(f"Hint: {visible_message(hints[0])}")
-    if closing:
-        text = Text(cut(". ".join(closing), max(width - _LABEL_WIDTH, 20)))
-        lines.append(_labelled("", text, ""))
-    return lines
-
-
-def _example(failure: FailureCount, width: int) -> str:
-    message = cut(visible_message(failure.first.error.message), width)
-    opening = " (first: " if failure.count > 1 else " ("
-    room = width - cell_len(message) - len(opening) - 1
-    if room < _SHORTEST_SOURCE:
-        return message
-    return f"{message}{opening}{shortened(visible_source(failure.first.ref.source), room)})"
-
-
-def _time_parts(summary: RunSummary) -> list[str]:
-    by_stage = {latency.stage: latency for latency in summary.latencies}
-    parts = []
-    for stage in _SHOWN_STAGES:
-        if (latency := by_stage.get(stage)) is None:
-            continue
-        parts.append(f"{stage} {_ms(latency.p50_ms)}/{_ms(latency.p95_ms)}")
-    if parts:
-        parts[-1] += " ms"
-    return parts
-
-
-def _start_parts(start: ColdStart) -> list[str]:
-    return [
-        f"engine ready after {_number(start.total_s)} s: imports {_number(start.imports_s)}",
-        f"model {_number(start.model_s)}",
-        f"first batch {_number(start.first_batch_s)}",
-    ]
-
-
-def _line(label: str, parts: Sequence[str], width: int) -> Text:
-    """One line, broken between parts where the terminal is too narrow."""
-    room = max(width - _LABEL_WIDTH, 20)
-    lines = [""]
-    for part in parts:
-        joined = f"{lines[-1]}, {part}" if lines[-1] else part
-        if cell_len(joined) <= room or not lines[-1]:
-            lines[-1] = joined
-        else:
-            lines.append(part)
-    return _labelled(label, Text(f"\n{' ' * _LABEL_WIDTH}".join(lines)), "")
-
-
-def _labelled(label: str, text: Text, style: str) -> Text:
-    return Text.assemble((label.ljust(_LABEL_WIDTH), f"bold {style}".strip())).append_text(text)
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 59.95:
-        return f"{_number(seconds)} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02} s"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours:,} h {minutes:02} min"
-
-
-def _number(value: float) -> str:
-    """As many figures as tell something: 0.42, 4.1, 48.3, 1,204."""
-    if value < 1:
-        return f"{value:.2f}"
-    return f"{value:.1f}" if value < 100 else f"{value:,.0f}"
-
-
-def _ms(value: float) -> str:
-    return f"{value:.1f}" if value < 10 else f"{value:,.0f}"
+def _whole(seconds: float) -> str:  # nobody reads tenths of what changes
+    return f"{seconds:.0f} s" if seconds < 59.5 else duration(seconds)

@@ -62,5 +62,10 @@ class SharedUrls:
         if isinstance(outcome, Failed):
             return replace(outcome, ref=item.ref, timings=timings)
         return replace(
-            outcome, ref=item.ref, timings=timings, cache=CacheState.HIT, batch_size=None
+            outcome,
+            ref=item.ref,
+            timings=timings,
+            cache=CacheState.HIT,
+            batch_size=None,
+            repeated=True,
         )

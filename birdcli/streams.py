@@ -14,7 +14,7 @@ import sys
 import threading
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO
+from typing import IO, TYPE_CHECKING, BinaryIO, Final
 
 from birdcli.masking import masked_message
 from birdcli.unhurried import UnhurriedFile
@@ -24,18 +24,26 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("birdcli.libraries")
 
+_ERASE_LINE: Final = "\r\x1b[2K"
+
 
 class _ForgivingStream(io.TextIOWrapper):
     """Standard error; a full disk or a closed terminal behind it costs words, never records.
 
     What others print, such as Typer about a command line or Python about a bug, shows no passwords
     either.
+
+    Attributes:
+        line_below: Whether the last line of the terminal is drawn again and again.
     """
 
+    line_below = False
+
     def write(self, text: str) -> int:
-        """Writes what can be written."""
+        """Writes what can be written; whole lines in the place of the one below, which moves on."""
+        aside = self.line_below and len(text) > 1 and text.endswith("\n")
         with suppress(OSError):
-            super().write(masked_message(text))
+            super().write(masked_message(f"{_ERASE_LINE}{text}" if aside else text))
         return len(text)
 
     def flush(self) -> None:
@@ -87,6 +95,23 @@ class Streams:
 
     records: BinaryIO
     people: PeopleStream
+
+
+@contextmanager
+def line_below(people: IO[str]) -> Iterator[None]:
+    """Keeps what is written to a terminal apart from a line that is redrawn at its bottom.
+
+    Args:
+        people: Of `Streams`; anything else stays as it is.
+    """
+    if not isinstance(people, PeopleStream):
+        yield
+        return
+    people.line_below = True
+    try:
+        yield
+    finally:
+        people.line_below = False
 
 
 def open_missing_streams() -> None:

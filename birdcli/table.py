@@ -16,6 +16,7 @@ from birdcli.items import Classified, SourceKind
 from birdcli.masking import masked_source, visible_message
 from birdcli.metrics import BACKGROUND_LABEL
 from birdcli.outside_text import visible_text
+from birdcli.sources import IMAGE_SUFFIXES
 from birdcli.writer import LineSink
 
 if TYPE_CHECKING:
@@ -147,7 +148,7 @@ def header_row(layout: Layout) -> Text:
 
 def outcome_row(outcome: Outcome, layout: Layout) -> Text:
     """Returns the row of one input; styles only underline what the words say."""
-    row = Text(_padded(shortened(picture_name(outcome.ref), layout.picture), layout.picture))
+    row = Text(_padded(picture_name(outcome.ref, layout.picture), layout.picture))
     row.append(_GAP)
     if not isinstance(outcome, Classified):
         row.append_text(_failure(outcome.error, layout.failure))
@@ -176,29 +177,42 @@ def doubt_rows(outcome: Outcome, layout: Layout) -> tuple[Text, ...]:
     return (Text(indent).append(cut(f"or {names}", layout.failure), style="dim"),)
 
 
-def picture_name(ref: ImageRef) -> str:
-    """Returns the last part of a path or URL, or the host of a URL without a path; one line."""
+def picture_name(ref: ImageRef, width: int) -> str:
+    """Returns what tells a picture apart, in one line of so many cells at the most.
+
+    That is the last part of a path. Of a URL it is the host with the end of the path, and the query
+    where the path names no picture: last parts such as `medium.jpg` or `404` are all the same.
+    """
     source = masked_source(ref.source)
     if ref.kind is SourceKind.FILE:
-        return visible_text(PurePath(source).name or source)
+        return shortened(visible_text(PurePath(source).name or source), width)
     try:
         parts = urlsplit(source)
     except ValueError:  # such as an address in half a pair of brackets
-        return visible_text(source)
-    name = unquote(parts.path.rstrip("/").rpartition("/")[2], errors="replace")
-    return visible_text(name or parts.netloc.rpartition("@")[2] or source)
+        return shortened(visible_text(source), width)
+    host = visible_text(parts.netloc.rpartition("@")[2])
+    path = visible_text(unquote(parts.path, errors="replace").rstrip("/"))
+    if parts.query and not path.lower().endswith(IMAGE_SUFFIXES):
+        path += visible_message(f"?{parts.query}")
+    return shortened(f"{host}{path}" or visible_text(source), width, head=cell_len(host))
 
 
-def shortened(name: str, width: int) -> str:
-    """Returns a name in so many cells at the most, cut in the middle: both ends tell most."""
+def shortened(name: str, width: int, *, head: int | None = None) -> str:
+    """Returns a name cut in its middle, as both ends tell most.
+
+    Args:
+        name: The name.
+        width: Cells at the most.
+        head: Cells to keep at its beginning, a third of the width at the most; None for half.
+    """
     if cell_len(name) <= width:
         return name
-    tail_width = width // 2
-    head = set_cell_size(name, width - 1 - tail_width).rstrip()
+    tail_width = width // 2 if head is None else width - 1 - min(head, width // 3)
+    start_of_name = set_cell_size(name, width - 1 - tail_width).rstrip()
     start = len(name)
     while start and cell_len(name[start - 1 :]) <= tail_width:
         start -= 1
-    return f"{head}…{name[start:].lstrip()}"
+    return f"{start_of_name}…{name[start:].lstrip()}"
 
 
 def cut(text: str, width: int) -> str:

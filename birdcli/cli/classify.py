@@ -62,7 +62,7 @@ def classify(
     inputs: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="INPUT",
+            metavar="[INPUT]...",
             help="URLs, files, folders (searched for images), or - for a list on stdin.",
             show_default=False,
         ),

@@ -12,6 +12,7 @@ from birdcli.masking import visible_message, visible_source
 from birdcli.outside_text import visible_text
 from birdcli.significance import mcnemar_p, wilson_interval
 from birdcli.table import cut, guess_name
+from birdcli.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -77,7 +78,7 @@ def answer_score(answer: Answer) -> str:
 
 def count_of(photos: int) -> str:
     """Returns `1 photo`, `2 photos`."""
-    return f"{photos:,} photo" if photos == 1 else f"{photos:,} photos"
+    return counted(photos, "photo")
 
 
 def _heading(run: EvaluationRun) -> str:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, Final
 
 import typer
 from typer.core import TyperCommand
 
+from birdcli.outside_text import visible_text
+
+_UsageError: Any = typer.BadParameter.__base__  # which Typer does not export
 _BARE: Final = {"--retry-failed": "retryable"}
 
 
@@ -29,7 +33,18 @@ class PanelledCommand(TyperCommand):
         for position in range(end):
             if args[position] in _BARE:
                 args[position] += f"={_BARE[args[position]]}"
-        return list(super().parse_args(ctx, args))
+        files = [word for word in args[:end] if word.startswith("-") and _is_file(word)]
+        try:
+            return list(super().parse_args(ctx, args))
+        except _UsageError as err:
+            if files:
+                name = visible_text(files[0])
+                err.message += f" ({name} is a file: write ./{name}, or -- before it)"
+            raise
+
+
+def _is_file(word: str) -> bool:
+    return os.path.isfile(word)  # noqa: PTH113 - takes any text
 
 
 def option(*names: str, **settings: Any) -> Any:

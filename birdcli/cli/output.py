@@ -12,6 +12,7 @@ from birdcli.cli.installing import print_line
 from birdcli.cli.run_id import new_run_id
 from birdcli.errors import ErrorCode, UsageError
 from birdcli.settings import Retry
+from birdcli.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -185,12 +186,16 @@ def tell_earlier(earlier: Earlier, people: IO[str]) -> None:
     if repair is not None and repair.damaged_lines:
         print_line(
             people,
-            f"birdcli: warning: {repair.damaged_lines:,} damaged lines were taken out of the "
-            "output; their inputs are done again",
+            "birdcli: warning: "
+            + counted(repair.damaged_lines, "damaged line was", "damaged lines were")
+            + " taken out of the output; whatever has no record is done again",
         )
     if not earlier.done and not earlier.tried_again:
         return
-    text = f"birdcli: {earlier.done:,} inputs have their records"
+    has = counted(earlier.done, "input has its record", "inputs have their records")
+    text = f"birdcli: {has}"
     if earlier.tried_again:
-        text += f"; {earlier.tried_again:,} that failed are tried again"
+        text += "; " + counted(
+            earlier.tried_again, "that failed is tried again", "that failed are tried again"
+        )
     print_line(people, text)

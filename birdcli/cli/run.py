@@ -19,7 +19,7 @@ from birdcli.cli.output import OutputOptions, RunOutput, tell_earlier
 from birdcli.cli.people import configure_logging
 from birdcli.cli.stopping import Stopper
 from birdcli.cli.waiting import tell_what_hangs
-from birdcli.cli.wiring import LazyFetcher, open_decoder, open_inputs, patience_s
+from birdcli.cli.wiring import LazyFetcher, open_decoder, open_inputs, patience_s, show_progress
 from birdcli.errors import ErrorCode, UsageError
 from birdcli.host import usable_cpus
 from birdcli.models.engines import EngineName
@@ -171,12 +171,17 @@ class _Run:
 
     def execute(self, *, table: bool, bar: bool) -> int:
         """Runs to the end and returns the exit code."""
-        from birdcli.progress import LiveProgress
-        from birdcli.table import console_on
-
         self._table = table
         started_s = time.perf_counter()
         with ExitStack() as stack:
+            progress = show_progress(
+                stack,
+                self._streams.people,
+                self._options.inputs,
+                self._options.lists,
+                self._options.list_settings,
+                enabled=bar and self._options.progress,
+            )
             output = RunOutput(
                 self._options.output,
                 {
@@ -192,9 +197,7 @@ class _Run:
             stack.callback(output.close)
             if output.earlier is not None:
                 tell_earlier(output.earlier, self._streams.people)
-            console = console_on(self._streams.people)
-            show = bar and self._options.progress
-            progress = stack.enter_context(LiveProgress(console, enabled=show))
+                progress.done_before = output.earlier.done
             cache = self._open_cache(stack)
             broken: UsageError | None = None
             try:
@@ -210,7 +213,7 @@ class _Run:
     def _report(
         self, output: RunOutput, broken: UsageError | None, reading: bool, wall_s: float
     ) -> int:
-        from birdcli.progress import print_summary
+        from birdcli.summary import print_summary
         from birdcli.table import console_on
 
         summary = self._metrics.summary(wall_s)
@@ -239,6 +242,7 @@ class _Run:
             fallbacks=self._engine.fallbacks,
             stopped=stopped,
             earlier=earlier,
+            retry=self._retry(output),
         )
         if self._stopper.stopped:
             told = self._continuation(output).line(past_bound=self._stopper.failures)
@@ -260,6 +264,11 @@ class _Run:
             inputs=(*self._options.inputs, *self._options.lists),
             resumable=output.session is not None,
         )
+
+    def _retry(self, output: RunOutput) -> str:
+        if output.session is None or self._stopper.stopped:
+            return ""
+        return "--retry-failed" + (", not --fresh" if self._options.output.fresh else "")
 
     def _exit_code(self, *, failed: int, total: int) -> int:
         if self._stopper.signal:
@@ -353,7 +362,8 @@ class _Run:
             )
             try:
                 inputs = open_inputs(options.inputs, options.lists, options.list_settings)
-                return await pipeline.run(output.unfinished(inputs), stop=stop)
+                unfinished = progress.following(inputs, output.unfinished)
+                return await pipeline.run(unfinished, stop=stop)
             except asyncio.CancelledError:
                 if not self._stopper.stopped:
                     raise

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import io
+import logging
 import os
 import time
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from birdcli.errors import ErrorCode, UsageError
+from birdcli.list_likeness import looks_like_header
 from birdcli.sources import STDIN, iter_inputs
+from birdcli.streams import line_below
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from contextlib import AsyncExitStack
+    from contextlib import AsyncExitStack, ExitStack
 
     from birdcli.download_slot import DownloadSlot
     from birdcli.hosts import Hosts
     from birdcli.items import Failed, FetchedImage, ImageRef, Timings, Unread, Validators
     from birdcli.ports import Decoder, Fetcher
+    from birdcli.progress import LiveProgress
     from birdcli.settings import DecodeSettings, FetchSettings, ListSettings
+
+_log = logging.getLogger(__name__)
 
 
 class LazyFetcher:
@@ -105,12 +111,63 @@ def open_inputs(
     )
 
 
+def show_progress(
+    stack: ExitStack,
+    people: IO[str],
+    inputs: Sequence[str],
+    lists: Sequence[str],
+    settings: ListSettings,
+    *,
+    enabled: bool,
+) -> LiveProgress:
+    """Returns the line that says how far a run is; the stack removes it.
+
+    Args:
+        stack: Of the run.
+        people: Who reads it.
+        inputs: The arguments.
+        lists: Paths of lists.
+        settings: How they are read.
+        enabled: Whether there is such a line.
+    """
+    from birdcli.progress import LiveProgress
+    from birdcli.table import console_on
+
+    console = console_on(people)
+    if not enabled:
+        return LiveProgress(console, enabled=False)
+    from birdcli.list_length import EstimatedLength
+
+    length = EstimatedLength(inputs, lists, settings)
+    stack.enter_context(line_below(people))
+    progress = LiveProgress(console, enabled=True, estimate=lambda: length.inputs)
+    return stack.enter_context(progress)
+
+
 def _open_stdin() -> io.BufferedReader:
     """Opens standard input anew: `sys.stdin` would be closed under the feet of its reader."""
     try:
         os.set_blocking(0, True)  # an empty read of a non-blocking pipe would look like its end
-        return open(0, "rb", closefd=False)
+        return _Stdin(io.FileIO(0, "rb", closefd=False))
     except OSError as err:
         raise UsageError(
             ErrorCode.USAGE_INPUT_UNREADABLE, f"standard input cannot be read: {err.strerror}"
         ) from err
+
+
+class _Stdin(io.BufferedReader):
+    """Standard input; says so if what comes is a table, which it is not read as."""
+
+    _begun = False
+
+    def read1(self, size: int = -1, /) -> bytes:
+        """Reads what is there."""
+        data = super().read1(size)
+        if not self._begun:
+            self._begun = True
+            if looks_like_header(data.partition(b"\n")[0]):
+                _log.warning(
+                    "standard input is read as lines, and begins like a table: "
+                    "-f FILE.csv reads its columns"
+                )
+        return data

@@ -20,6 +20,7 @@ from birdcli.models.load import ModelLoader, load_labels, model_decoder
 from birdcli.models.variants import plan_variants
 from birdcli.settings import FetchSettings
 from birdcli.species import share_common_names
+from birdcli.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -144,8 +145,7 @@ def ask_models(
     )
     found = []
     for version, labels in zip(versions, shared, strict=True):
-        photos = "1 photo" if len(paths) == 1 else f"{len(paths):,} photos"
-        say(f"showing {photos} to {version.id}")
+        say(f"showing {counted(len(paths), 'photo')} to {version.id}")
         folder = registry.version_folder(version)
         machine = this_machine()
         loader = ModelLoader(folder, version, labels, machine, threads=threads, warn=say)

@@ -70,3 +70,28 @@ def test_a_library_that_writes_without_end_blocks_nobody(size: int) -> None:
         "streams.records.write(b'done\\n')"
     )
     assert run(inside).stdout == b"done\n"
+
+
+REDRAWN = "streams.people.write('\\r\\x1b[2K100 of 103')\n"
+BELOW = "from birdcli.streams import line_below\nwith line_below(streams.people):\n"
+
+
+@pytest.mark.parametrize(
+    "said", ["streams.people.write('birdcli: stopping\\n')", "logging.warning('birdcli: stopping')"]
+)
+def test_words_take_the_place_of_a_line_that_is_redrawn(said: str) -> None:
+    done = run(f"{BELOW}    {REDRAWN}    {said}\n    {REDRAWN}")
+    drawn = b"\r\x1b[2K100 of 103"
+    assert done.stderr == drawn + b"\r\x1b[2Kbirdcli: stopping\n" + drawn
+
+
+def test_words_after_a_line_that_was_redrawn_are_plain() -> None:
+    done = run(f"{BELOW}    pass\nstreams.people.write('Done\\n')")
+    assert done.stderr == b"Done\n"
+
+
+def test_a_stream_that_is_not_ours_stays_as_it_is() -> None:
+    inside = (
+        "import io\nfrom birdcli.streams import line_below\nwith line_below(io.StringIO()): pass"
+    )
+    assert run(inside).stderr == b""

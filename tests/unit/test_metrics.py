@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -122,12 +123,17 @@ def test_nothing_classified_has_no_batch_size() -> None:
     assert summary_of(cached(), failed()).mean_batch_size == 0.0
 
 
-def test_throughput_is_named_images_per_second() -> None:
-    assert summary_of(classified(), classified(), failed(), wall_s=4.0).images_per_s == 0.5
+def test_answers_repeated_within_the_run_are_no_cache_hits() -> None:
+    summary = summary_of(cached(), replace(cached(), repeated=True))
+    assert (summary.cache_hits, summary.repeats) == (1, 1)
+
+
+def test_throughput_is_inputs_with_a_record_per_second() -> None:
+    assert summary_of(classified(), failed(), wall_s=4.0).inputs_per_s == 0.5
 
 
 def test_run_without_duration_has_no_throughput() -> None:
-    assert summary_of(classified(), wall_s=0.0).images_per_s == 0.0
+    assert summary_of(classified(), wall_s=0.0).inputs_per_s == 0.0
 
 
 def test_every_stage_has_its_percentiles() -> None:

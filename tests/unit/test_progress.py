@@ -1,24 +1,20 @@
-"""Live progress and the closing summary."""
+"""The progress line, as it stands at any moment."""
 
 from __future__ import annotations
 
 import io
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from birdcli.errors import ErrorCode
-from birdcli.items import Stage
-from birdcli.metrics import ColdStart, RunMetrics
-from birdcli.progress import LiveProgress, print_summary
-from tests.unit.test_record import BACKGROUND, cached, classified, failed
+from birdcli.progress import LiveProgress
+from tests.unit.test_record import classified, failed
 
 if TYPE_CHECKING:
-    from birdcli.items import Outcome
-
-SLOW_MS = {Stage.QUEUE: 1.0, Stage.FETCH: 1204.0, Stage.DECODE: 4.13, Stage.INFERENCE: 85.0}
+    from collections.abc import Iterator
 
 
 @pytest.fixture(autouse=True)
@@ -33,10 +29,8 @@ class Clock:
 
     def __init__(self) -> None:
         self.now_s = 100.0
-        self.reads = 0
 
     def __call__(self) -> float:
-        self.reads += 1
         return self.now_s
 
 
@@ -49,259 +43,219 @@ def shown_by(console: Console) -> str:
     return console.file.getvalue()
 
 
-def summary_lines(
-    *outcomes: Outcome,
-    wall_s: float = 2.0,
-    width: int = 80,
-    terminal: bool = False,
-    start: ColdStart | None = None,
-    fallbacks: int = 0,
-) -> list[str]:
-    metrics = RunMetrics()
-    for outcome in outcomes:
-        metrics.observe(outcome)
-    console = Console(file=io.StringIO(), width=width, force_terminal=terminal)
-    print_summary(
-        console,
-        metrics.summary(wall_s),
-        model="aiy-birds-v1@1",
-        backend="tensorflow/float32",
-        start=start,
-        fallbacks=fallbacks,
-    )
-    return shown_by(console).splitlines()
+def all_of(inputs: Iterator[int]) -> Iterator[int]:
+    return inputs
 
 
-def last_line_of(console: Console, progress: LiveProgress) -> str:
-    """What is drawn now, without waiting for the thread that redraws."""
-    assert isinstance(console.file, io.StringIO)
-    console.file.seek(0)
-    console.file.truncate()
-    progress._progress.refresh()
-    return shown_by(console)
+class Run:
+    """A run of made-up inputs behind a line that is drawn when asked for."""
+
+    def __init__(
+        self, inputs: int, *, width: int = 80, done_before: int = 0, about: int | None = None
+    ) -> None:
+        self.clock = Clock()
+        self.progress = LiveProgress(
+            terminal(width),
+            enabled=True,
+            estimate=lambda: about,
+            clock=self.clock,
+        )
+        self.progress.done_before = done_before
+        self.wanted = self.progress.following(
+            iter(range(inputs)), lambda found: (item for item in found if item >= done_before)
+        )
+
+    def finish(self, count: int, *, failing: bool = False) -> None:
+        for _ in range(count):
+            next(self.wanted, None)
+            self.progress.observe(failed() if failing else classified())
+
+    def read_all(self) -> None:
+        assert list(self.wanted) is not None
+
+    @property
+    def line(self) -> str:
+        console = terminal(self.progress._width)
+        console.print(self.progress._drawn())
+        return shown_by(console).rstrip("\n")
+
+    @property
+    def words(self) -> str:
+        return self.line.strip("-\\|/━╸╺ ")
+
+    def pass_s(self, seconds: float, *, finishing: int = 0) -> None:
+        """Lets time pass with a look at the line five times a second."""
+        steps = round(seconds * 5)
+        for step in range(steps):
+            self.clock.now_s += 0.2
+            self.finish((step + 1) * finishing // steps - step * finishing // steps)
+            assert self.line
 
 
 def test_progress_that_is_off_writes_nothing() -> None:
     console = terminal()
-    with LiveProgress(console, enabled=False, total=3) as progress:
+    with LiveProgress(console, enabled=False) as progress:
+        assert list(progress.following(iter([1, 2]), all_of)) == [1, 2]
         progress.observe(classified())
-        progress.set_total(5)
     assert shown_by(console) == ""
 
 
-def test_progress_that_is_off_does_not_look_at_the_clock() -> None:
-    clock = Clock()
-    with LiveProgress(terminal(), enabled=False, clock=clock) as progress:
-        before = clock.reads
-        progress.observe(classified())
-    assert clock.reads == before
-
-
-def test_progress_starts_before_the_first_outcome() -> None:
+def test_line_is_redrawn_while_nothing_finishes() -> None:
     console = terminal()
-    with LiveProgress(console, enabled=True, clock=Clock()) as progress:
-        assert "starting" in last_line_of(console, progress)
-
-
-def test_progress_counts_done_of_total() -> None:
-    console = terminal()
-    with LiveProgress(console, enabled=True, total=1200, clock=Clock()) as progress:
-        progress.observe(classified())
-        assert "1 of 1,200" in last_line_of(console, progress)
-
-
-def test_progress_without_a_total_counts_done() -> None:
-    console = terminal()
-    with LiveProgress(console, enabled=True, clock=Clock()) as progress:
-        progress.observe(classified())
-        line = last_line_of(console, progress)
-    assert " 1" in line
-    assert " of " not in line
-
-
-def test_total_may_be_known_later() -> None:
-    console = terminal()
-    with LiveProgress(console, enabled=True, clock=Clock()) as progress:
-        progress.observe(classified())
-        progress.set_total(7)
-        assert "1 of 7" in last_line_of(console, progress)
-
-
-def test_progress_counts_failures() -> None:
-    console = terminal()
-    with LiveProgress(console, enabled=True, clock=Clock()) as progress:
-        progress.observe(failed())
-        assert "1, 1 failed" in last_line_of(console, progress)
-
-
-def test_progress_shows_speed_and_time_left() -> None:
-    console, clock = terminal(), Clock()
-    with LiveProgress(console, enabled=True, total=100, clock=clock) as progress:
-        for _ in range(11):
+    with LiveProgress(console, enabled=True) as progress:
+        for _ in range(100):  # all within one redraw, and none after them
             progress.observe(classified())
-            clock.now_s += 0.5
-        line = last_line_of(console, progress)
-    assert "11 of 100, 2.0 images/s, 45 s left" in line
+        until_s = time.monotonic() + 5.0
+        while " 100" not in shown_by(console) and time.monotonic() < until_s:
+            time.sleep(0.02)
+        assert " 100" in shown_by(console)
 
 
-def test_long_time_left_is_told_in_minutes() -> None:
-    console, clock = terminal(), Clock()
-    with LiveProgress(console, enabled=True, total=1000, clock=clock) as progress:
-        for _ in range(11):
-            progress.observe(classified())
-            clock.now_s += 0.5
-        assert "8 min 15 s left" in last_line_of(console, progress)
-
-
-def test_rich_is_told_five_times_a_second_at_the_most() -> None:
-    console, clock = terminal(), Clock()
-    with LiveProgress(console, enabled=True, total=9, clock=clock) as progress:
-        progress.observe(classified())
-        clock.now_s += 0.19
-        progress.observe(classified())
-        assert "1 of 9" in last_line_of(console, progress)
-        clock.now_s += 0.02
-        progress.observe(classified())
-        assert "3 of 9" in last_line_of(console, progress)
-
-
-def test_progress_line_fits_a_terminal_of_80_columns() -> None:
-    console, clock = terminal(80), Clock()
-    with LiveProgress(console, enabled=True, total=10_000_000, clock=clock) as progress:
-        for _ in range(5000):
-            progress.observe(failed())
-            clock.now_s += 0.01
-        line = last_line_of(console, progress).rpartition("\x1b[2K")[2]
-    assert cell_len(line) <= 80
-    assert "\n" not in line
-
-
-def test_progress_leaves_nothing_behind() -> None:
+def test_line_leaves_nothing_behind() -> None:
     console = terminal()
-    with LiveProgress(console, enabled=True, total=1, clock=Clock()) as progress:
+    with LiveProgress(console, enabled=True) as progress:
         progress.observe(classified())
     assert shown_by(console).endswith("\x1b[2K")
 
 
-def test_summary_without_failures_is_three_lines() -> None:
-    assert summary_lines(*[classified(batch_size=8)] * 600, wall_s=12.4) == [
-        "Done     600 pictures in 12.4 s, 48.4 images/s",
-        "p50/p95  fetch 81/81, decode 4.1/4.1, inference 85/85, total 184/184 ms",
-        "Model    aiy-birds-v1@1 on tensorflow/float32, batches of 8",
-    ]
+def test_line_before_the_first_outcome_says_that_it_is_starting() -> None:
+    run = Run(3)
+    run.clock.now_s += 7
+    assert run.words == "starting (7 s)"
 
 
-def test_summary_says_where_the_start_went() -> None:
-    start = ColdStart(imports_s=3.14, model_s=0.62, first_batch_s=0.049)
-    assert summary_lines(classified(), start=start)[-1] == (
-        "Start    engine ready after 3.8 s: imports 3.1, model 0.62, first batch 0.05"
-    )
+def test_total_is_known_once_all_is_read() -> None:
+    run = Run(1200)
+    run.finish(1)
+    assert run.words == "1"
+    run.read_all()
+    assert run.words == "1 of 1,200"
 
 
-@pytest.mark.parametrize(
-    ("fallbacks", "words"), [(1, "1 faster way not used"), (2, "2 faster ways not used")]
-)
-def test_summary_counts_faster_ways_that_failed(fallbacks: int, words: str) -> None:
-    assert summary_lines(classified(batch_size=8), width=120, fallbacks=fallbacks)[-1] == (
-        f"Model    aiy-birds-v1@1 on tensorflow/float32, {words}, batches of 8"
-    )
+def test_list_that_breaks_off_has_no_total() -> None:
+    def broken() -> Iterator[int]:
+        yield 1
+        raise OSError("broken")
+
+    run = Run(0)
+    inputs = run.progress.following(broken(), all_of)
+    assert next(inputs) == 1
+    with pytest.raises(OSError, match="broken"):
+        next(inputs)
+    run.progress.observe(classified())
+    assert run.words == "1"
 
 
-def test_summary_of_failures_names_code_example_and_hint() -> None:
-    outcomes: list[Outcome] = [
-        classified(),
-        failed("https://u:secret@example.org/b.jpg", message="HTTP 404"),
-        failed("https://example.org/c.jpg"),
-        failed("d.jpg", ErrorCode.DECODE_TRUNCATED, "the file is cut off", hint="Copy it again."),
-    ]
-    assert summary_lines(*outcomes)[:4] == [
-        "Done     1 of 4 pictures in 2.0 s, 0.50 images/s",
-        "Failed   2 fetch.http_status  HTTP 404 (first: https://***@example.org/b.jpg)",
-        "         1 decode.truncated   the file is cut off (d.jpg)",
-        "         Hint: Copy it again.",
-    ]
+def test_estimate_is_told_as_such_until_all_is_read() -> None:
+    run = Run(3060, about=3066)
+    run.finish(2)
+    assert run.words == "2 of about 3,066"
+    run.read_all()
+    assert run.words == "2 of 3,060"
 
 
-def test_summary_gives_one_hint_that_of_the_most_frequent_failure() -> None:
-    rare = failed(code=ErrorCode.FETCH_DNS, hint="Check the name.")
-    frequent = failed(hint="Check the path.")
-    text = "\n".join(summary_lines(rare, frequent, frequent))
-    assert "Hint: Check the path." in text
-    assert "Check the name." not in text
+def test_estimate_that_proved_too_low_is_no_longer_told() -> None:
+    run = Run(10, about=4)
+    run.finish(5)
+    assert run.words == "5"
 
 
-@pytest.mark.parametrize(("kinds", "closing"), [(4, "1 more of 1 other kind"), (6, "3 more of")])
-def test_summary_shows_three_kinds_of_failure_and_counts_the_rest(kinds: int, closing: str) -> None:
-    lines = summary_lines(*[failed(code=code) for code in list(ErrorCode)[-kinds:]])
-    assert sum("HTTP 404" in line for line in lines) == 3
-    assert closing in lines[4]
+def test_failures_are_counted() -> None:
+    run = Run(3)
+    run.finish(1)
+    run.finish(1, failing=True)
+    assert run.words == "2, 1 failed"
 
 
-def test_summary_without_hint_has_no_line_for_it() -> None:
-    assert len(summary_lines(classified(), failed())) == 4
+def test_speed_counts_whatever_finished_lately() -> None:
+    run = Run(1000)
+    run.pass_s(60.0, finishing=60)
+    run.pass_s(10.0, finishing=70)
+    assert run.words == "130, 7.0 inputs/s"
 
 
-def test_summary_never_has_more_than_8_lines_of_80_columns() -> None:
-    outcomes: list[Outcome] = [
-        failed("p/" * 80, code, "word " * 50, hint="try " * 50, stages_ms=SLOW_MS)
-        for code in ErrorCode
-    ]
-    outcomes += [classified(predictions=(BACKGROUND,), stages_ms=SLOW_MS), cached()]
-    lines = summary_lines(*outcomes, wall_s=100_000.0)
-    assert len(lines) <= 8
-    assert max(map(cell_len, lines)) <= 80
+def test_start_does_not_count_into_the_speed() -> None:
+    run = Run(1000)
+    run.pass_s(8.0)
+    run.pass_s(2.0, finishing=20)
+    assert run.words == "20, 10.0 inputs/s"
 
 
-def test_summary_breaks_between_parts_on_a_narrow_terminal() -> None:
-    assert summary_lines(classified(), width=40)[2:5] == [
-        "p50/p95  fetch 81/81, decode 4.1/4.1",
-        "         inference 85/85",
-        "         total 184/184 ms",
-    ]
+def test_speed_falls_while_nothing_finishes() -> None:
+    run = Run(200)
+    run.pass_s(10.0, finishing=100)
+    run.pass_s(5.0)
+    assert run.words == "100, 5.0 inputs/s"
 
 
-def test_summary_counts_pictures_without_a_bird() -> None:
-    assert summary_lines(classified(predictions=(BACKGROUND,)))[0].endswith("1 show no bird")
+def test_run_that_stands_still_says_for_how_long() -> None:
+    run = Run(103)
+    run.pass_s(1.0, finishing=100)
+    run.read_all()
+    run.pass_s(14.0)
+    assert run.words == "100 of 103, nothing for 14 s"
+    run.finish(1)
+    run.pass_s(1.0)
+    assert run.words.startswith("101 of 103, 0.1")
 
 
-def test_summary_counts_answers_from_the_cache() -> None:
-    assert summary_lines(cached())[-1] == (
-        "Model    aiy-birds-v1@1 on tensorflow/float32, 1 from the cache"
-    )
+@pytest.mark.parametrize(("inputs", "left"), [(120, "40 s left"), (1040, "8 min 20 s left")])
+def test_time_left_follows_from_the_recent_speed(inputs: int, left: str) -> None:
+    run = Run(inputs)
+    run.pass_s(20.0, finishing=40)
+    run.read_all()
+    assert run.words == f"40 of {inputs:,}, 2.0 inputs/s, {left}"
 
 
-def test_summary_of_a_run_that_named_nothing_has_no_speed() -> None:
-    assert summary_lines(failed())[0] == "Done     0 of 1 picture in 2.0 s"
+def test_time_left_that_a_standstill_refutes_is_not_told() -> None:
+    run = Run(103)
+    run.pass_s(10.0, finishing=100)
+    run.read_all()
+    run.pass_s(4.0)
+    assert run.words == "100 of 103, 6.0 inputs/s"
 
 
-def test_summary_of_an_input_without_time_has_no_times() -> None:
-    lines = summary_lines(failed(stages_ms={Stage.QUEUE: 0.0}))
-    assert lines[-2] == "p50/p95  total 0.0/0.0 ms"
+def test_inputs_done_before_count_into_the_position() -> None:
+    run = Run(3066, done_before=2867, width=120)
+    run.pass_s(10.0, finishing=100)
+    run.read_all()
+    assert run.words == "2,967 of 3,066, 10.0 inputs/s, 10 s left, 2,867 done before"
 
 
-@pytest.mark.parametrize(
-    ("wall_s", "shown"),
-    [
-        (0.042, "0.04 s"),
-        (59.94, "59.9 s"),
-        (59.96, "1 min 00 s"),
-        (200.0, "3 min 20 s"),
-        (3599.9, "1 h 00 min"),
-        (7530.0, "2 h 05 min"),
-    ],
-)
-def test_summary_tells_the_wall_time(wall_s: float, shown: str) -> None:
-    assert summary_lines(classified(), wall_s=wall_s)[0].startswith(
-        f"Done     1 picture in {shown},"
-    )
+def test_line_moves_while_inputs_with_records_are_passed_over() -> None:
+    run = Run(3066, done_before=2867, about=3066, width=120)
+    seen = []
+
+    def looked_at(found: Iterator[int]) -> Iterator[int]:
+        for item in found:
+            seen.append(run.words)
+            if item >= 2:
+                yield item
+
+    assert next(run.progress.following(iter(range(3)), looked_at)) == 2
+    assert seen[1] == "2 of about 3,066, starting (0 s), 2 done before"
 
 
-def test_summary_in_a_log_has_no_escape_codes() -> None:
-    assert "\x1b" not in "".join(summary_lines(classified(), failed()))
+def test_time_left_does_not_count_what_will_be_passed_over() -> None:
+    run = Run(1000, about=1000)
+    run.progress.done_before = 500  # all of it further down the list
+    run.pass_s(10.0, finishing=100)
+    assert run.words == "100 of about 1,000, 10.0 inputs/s, 40 s left"
 
 
-def test_summary_shows_hostile_text_and_does_not_obey_it() -> None:
-    outcome = failed("[/red]\x1b[2J", message="[bold]\x1b]0;x\x07\nHint", hint="[link=x]\x9b")
-    lines = summary_lines(outcome, width=120)
-    assert lines[1].endswith(r"[bold]\x1b]0;x\x07\nHint ([/red]\x1b[2J)")
-    assert lines[2].endswith(r"Hint: [link=x]\x9b")
+def test_bar_gives_way_to_words() -> None:
+    run = Run(2_000, about=10_000_000)
+    run.finish(1_000, failing=True)
+    run.pass_s(2.0, finishing=200)
+    assert "━" not in run.line
+    assert run.words.endswith(" 600 inputs/s, 1,000 failed, 4 h 37 min left")
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 200])
+def test_line_fits_the_terminal(width: int) -> None:
+    run = Run(2_200, width=width, done_before=1_100, about=10_000_000)
+    run.finish(1_000, failing=True)
+    run.pass_s(2.0, finishing=100)
+    assert cell_len(run.line.rstrip()) <= width
+    assert "\n" not in run.line
+    assert run.words.startswith("2,200 of about 10,000,000")

@@ -71,7 +71,7 @@ OWNERS = {
     "openvino": ("backends/openvino.py",),
     "pillow_heif": ("decode.py",),
     "platformdirs": ("cli/*",),
-    "rich": ("progress.py", "table.py", "cli/*"),
+    "rich": ("progress.py", "summary.py", "table.py", "cli/*"),
     "tensorflow": (
         *("backends/tensorflow_runtime.py", "backends/tensorflow.py", "backends/saved_model.py"),
         *("backends/tflite_file.py", "backends/freeze.py"),

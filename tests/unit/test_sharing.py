@@ -60,6 +60,7 @@ def test_inputs_that_follow_get_the_outcome_of_the_first_as_their_own() -> None:
     assert outcome.ref == first.ref
     assert isinstance(copy, Classified)
     assert (copy.ref, copy.cache, copy.batch_size) == (second.ref, CacheState.HIT, None)
+    assert copy.repeated
     assert copy.timings.stages_ms() == {Stage.QUEUE: 53_000.0}
 
 

@@ -140,7 +140,7 @@ def test_background_is_no_bird() -> None:
 
 def test_failure_has_its_code_and_message() -> None:
     _, row = lines_at(80, failed("https://example.org/b.jpg"))
-    assert row == "b.jpg                   ✗ fetch.http_status  HTTP 404 Not Found"
+    assert row == "example.org/b.jpg       ✗ fetch.http_status  HTTP 404 Not Found"
 
 
 def test_failure_is_cut_at_the_width() -> None:
@@ -254,21 +254,41 @@ def test_further_guesses_come_with_the_width(width: int, guesses: int) -> None:
         ("/", "/"),
         ("a\\b.jpg", "a\\b.jpg"),
         ("\udcff.jpg", r"\xff.jpg"),
-        ("https://example.org/a/American%20Crow.jpg?size=2#x", "American Crow.jpg"),
-        ("https://example.org/a/%1b%0a.jpg", r"\x1b\n.jpg"),
+        ("https://h.org/American%20Crow.jpg?size=2#x", "h.org/American Crow.jpg"),
+        ("https://h.org/photo.php?id=7&token=abc", "h.org/photo.php?id=7&token=***"),
+        ("https://h.org/%1b%0a.jpg", r"h.org/\x1b\n.jpg"),
         ("https://user:pw@example.org/", "example.org"),
         ("https://user:pw@example.org", "example.org"),
         ("https://[::1/a.jpg", "https://[::1/a.jpg"),
         ("https://", "https://"),
     ],
 )
-def test_picture_is_named_by_the_last_part(source: str, name: str) -> None:
-    assert picture_name(ref(source)) == name
+def test_picture_is_named_by_what_tells_it_apart(source: str, name: str) -> None:
+    assert picture_name(ref(source), 40) == name
 
 
-def test_url_of_any_case_is_named_by_its_path() -> None:
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("http://127.0.0.1:8000/status/404", "127.0.0…000/status/404"),
+        ("https://a.org/photos/8472/medium.jpg", "a.org…/8472/medium.jpg"),
+        ("https://a-very-long-host.example.org/1/2/3.jpg", "a-very-….org/1/2/3.jpg"),
+        ("photos/IMG_20240517_045512_0001.jpeg", "IMG_202405…2_0001.jpeg"),
+    ],
+)
+def test_long_name_of_a_picture_keeps_host_and_end(source: str, name: str) -> None:
+    assert picture_name(ref(source), 22) == name
+
+
+def test_url_of_any_case_is_named_by_host_and_path() -> None:
     url = ImageRef(index=0, source="HTTPS://example.org/a.jpg", kind=SourceKind.URL)
-    assert picture_name(url) == "a.jpg"
+    assert picture_name(url, 40) == "example.org/a.jpg"
+
+
+@pytest.mark.parametrize("width", range(2, 30))
+def test_name_of_a_picture_is_no_wider_than_its_column(width: int) -> None:
+    url = "https://鳥.example.org/photos/鳥の写真東京の散歩春の朝早く.jpg"
+    assert cell_len(picture_name(ref(url), width)) <= width
 
 
 def test_long_name_is_cut_in_the_middle() -> None:
