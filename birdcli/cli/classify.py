@@ -344,6 +344,7 @@ def classify(
             resume=resume,
             retry=retry_failed,
             top_k=top_k,
+            read=(*(inputs or ()), *(from_file or ())),
         ),
         ordered=ordered,
         max_memory=parse_bytes(max_memory, "--max-memory"),

@@ -178,18 +178,15 @@ class _Run:
         self._table = table
         started_s = time.perf_counter()
         with ExitStack() as stack:
-            output = RunOutput(
-                self._options.output,
-                {
-                    **self._engine.answer_parts(),
-                    "model": self._version.id,
-                    "top_k": self._options.top_k,
-                    "allow_truncated": self._options.allow_truncated,
-                },
-                self._streams,
-                table=table,
+            settings = {
+                **self._engine.answer_parts(),
+                "model": self._version.id,
+                "top_k": self._options.top_k,
+                "allow_truncated": self._options.allow_truncated,
+            }
+            output = stack.enter_context(
+                RunOutput(self._options.output, settings, self._streams, table=table)
             )
-            stack.callback(output.close)
             if output.earlier is not None:
                 tell_earlier(output.earlier, self._streams.people)
             console = console_on(self._streams.people)
@@ -201,10 +198,10 @@ class _Run:
                 reading = asyncio.run(self._process(output, progress, cache))
             except UsageError as err:  # the list broke off, after inputs that have their records
                 reading, broken = False, err
-            except BaseException:
-                if self._metrics.total == 0:  # nothing is lost, and the next try may begin
-                    output.discard()
-                raise
+            # A short list leaves some shards without work, and such a shard has an empty output.
+            shard = self._options.list_settings.shard
+            if self._metrics.total == 0 and (broken or self._stopper.stopped or shard is None):
+                output.discard()
         return self._report(output, broken, reading, time.perf_counter() - started_s)
 
     def _report(
@@ -221,8 +218,7 @@ class _Run:
             raise broken
         if not self._stopper.stopped and total == 0:
             if self._options.list_settings.shard is not None:
-                return 0  # a short list leaves some shards without work
-            output.discard()
+                return 0
             raise UsageError(
                 ErrorCode.USAGE_NO_INPUT,
                 "there is nothing to classify: the lists and folders hold no input",

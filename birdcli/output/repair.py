@@ -110,6 +110,6 @@ def _foreign(path: Path) -> OutputError:
     return OutputError(
         ErrorCode.OUTPUT_NOT_RESUMABLE,
         f"{visible_text(str(path))} holds something other than records of birdcli",
-        hint="Choose another --output, or throw it away with --fresh.",
+        hint="Choose another --output.",
         path=str(path),
     )
