@@ -261,8 +261,8 @@ def tell_earlier(earlier: Earlier, people: IO[str]) -> None:
     if repair is not None and repair.damaged_lines:
         print_line(
             people,
-            f"birdcli: warning: {repair.damaged_lines:,} damaged lines were taken out of the "
-            "output; their inputs are done again",
+            f"birdcli: warning: {repair.damaged_lines:,} damaged or doubled lines were taken out "
+            "of the output; inputs that have no record now are done again",
         )
     if not earlier.done and not earlier.tried_again:
         return

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
 from birdcli.files import sync_folder
 from birdcli.output.counting import KeyCounts
+from birdcli.output.doubles import Doubles
 from birdcli.output.file import rewritten
 from birdcli.output.keys import key_of_record
 from birdcli.output.lines import head_of, iter_lines
@@ -93,10 +94,15 @@ def _replace(
     runs: Container[str],
     locks: list[int],
 ) -> None:
-    with output.open("rb") as old, retried.open("rb") as new, rewritten(output, locks) as out:
+    with (
+        output.open("rb") as old,
+        retried.open("rb") as new,
+        rewritten(output, locks) as out,
+        closing(Doubles(output)) as doubles,
+    ):
         for line in iter_lines(old):
             head = head_of(line)
-            if head is None:
+            if head is None or doubles.is_double(line, head):
                 continue  # torn or damaged: its input is done again
             if head.run in runs:
                 raise _MergedAlreadyError

@@ -19,19 +19,14 @@ from tests.e2e.conftest import REPOSITORY, Birdcli
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = [pytest.mark.tensorflow, pytest.mark.xdist_group("tensorflow")]
+
 MISSING = ("missing-1.jpg", "missing-2.jpg")
-CLASSIFY = ("classify", "-m", "imagenet-birds")
-
-
-@pytest.fixture
-def birdcli(tmp_path_factory: pytest.TempPathFactory) -> Birdcli:
-    """The command with an empty home."""
-    return Birdcli(tmp_path_factory.mktemp("home"))
 
 
 def in_shell(birdcli: Birdcli, script: str, folder: Path) -> subprocess.CompletedProcess[bytes]:
     """Runs a script in which `classify` is the real command."""
-    command = shlex.join(map(str, birdcli.command(*CLASSIFY)))
+    command = shlex.join(map(str, birdcli.command("classify")))
     return subprocess.run(
         ["bash", "-c", f'classify() {{ {command} "$@"; }}\n{script}'],
         env=birdcli.environment | {"PYTHONPATH": str(REPOSITORY)},
@@ -85,7 +80,7 @@ def test_every_name_of_a_standard_stream_leads_to_it(
 def test_a_terminal_gets_the_records_that_are_sent_to_it(birdcli: Birdcli) -> None:
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        birdcli.command(*CLASSIFY, *MISSING, "-o", "/dev/../dev/stdout", "--format", "jsonl"),
+        birdcli.command("classify", *MISSING, "-o", "/dev/../dev/stdout", "--format", "jsonl"),
         env=birdcli.environment,
         cwd=REPOSITORY,
         stdout=theirs,
@@ -108,7 +103,7 @@ def test_a_terminal_gets_the_records_that_are_sent_to_it(birdcli: Birdcli) -> No
 
 @pytest.mark.parametrize("name", ["/dev/fd/5", "/dev/fd/77", "/dev/stdin"])
 def test_a_descriptor_that_cannot_be_written_is_refused(birdcli: Birdcli, name: str) -> None:
-    done = birdcli(*CLASSIFY, *MISSING, "-o", name)
+    done = birdcli("classify", *MISSING, "-o", name)
     assert done.code == 5
     assert "error[output.unwritable]" in done.stderr
 
@@ -119,30 +114,30 @@ def test_a_link_to_standard_output_cannot_be_continued(birdcli: Birdcli, tmp_pat
     assert done.code == 2
 
 
-@pytest.mark.parametrize("form", ["jsonl", "csv"])
 @pytest.mark.parametrize(
-    ("words", "code"),
+    ("words", "code", "form"),
     [
-        (["-f", "no-such-list.txt"], 2),
-        (["-f", "columns.csv"], 2),
-        (["-f", "empty.txt"], 2),
-        (["empty"], 2),
-        ([*MISSING, "-m", "no-such-model"], 3),
-        (["-f", "columns.csv", "--shard", "0/2"], 2),
+        ("-f no-such-list.txt", 2, "jsonl"),
+        ("-f columns.csv", 2, "jsonl"),
+        ("-f columns.csv", 2, "csv"),
+        ("-f empty.txt", 2, "csv"),
+        ("empty", 2, "jsonl"),
+        (f"{MISSING[0]} -m no-such-model", 3, "jsonl"),
+        ("-f columns.csv --shard 0/2", 2, "jsonl"),
     ],
 )
 def test_a_run_that_cannot_start_changes_nothing(
-    birdcli: Birdcli, tmp_path: Path, words: list[str], code: int, form: str
+    birdcli: Birdcli, tmp_path: Path, words: str, code: int, form: str
 ) -> None:
     (tmp_path / "columns.csv").write_text("link,name\nx,y\n")
     (tmp_path / "empty.txt").touch()
     (tmp_path / "empty").mkdir()
-    asked = ["--format", form, *words]
-    first = in_shell(birdcli, f"classify {MISSING[0]} -o old --format {form}", tmp_path)
-    assert first.returncode == 4, first.stderr
+    for name in ("old", "old.fingerprint.json", "old.retry"):
+        (tmp_path / name).write_bytes(b"precious")
     before = everything(tmp_path)
-    for output, further in (("new", ""), ("new", "--fresh"), ("old", "--fresh")):
-        done = in_shell(birdcli, f"classify {shlex.join(asked)} -o {output} {further}", tmp_path)
+    for output in ("-o new", "-o old --fresh"):
+        line = f"classify {words} {output} --format {form}"
+        done = in_shell(birdcli, line, tmp_path)
         assert done.returncode == code, done.stderr
         assert everything(tmp_path) == before
 
@@ -198,14 +193,19 @@ def test_records_never_go_into_what_is_read(birdcli: Birdcli, tmp_path: Path, wo
     assert everything(tmp_path) == before
 
 
-@pytest.mark.parametrize("asked", ["", "--fresh", "--resume"])
-@pytest.mark.parametrize("name", ["x" * 300, "x" * 250, "loop", "closed/o.jsonl", "no/o.jsonl"])
+@pytest.mark.parametrize(
+    ("name", "asked"),
+    [
+        *(("x" * 300, ""), ("x" * 250, "--fresh"), ("loop", "--fresh"), ("loop", "--resume")),
+        *(("closed/o.jsonl", ""), ("closed/o.jsonl", "--resume"), ("no/o.jsonl", "")),
+    ],
+)
 def test_a_name_that_cannot_be_written_is_refused(
     birdcli: Birdcli, tmp_path: Path, name: str, asked: str
 ) -> None:
     (tmp_path / "loop").symlink_to("loop")
     (tmp_path / "closed").mkdir(mode=0o000)
-    done = birdcli.obedient(*CLASSIFY, *MISSING, "-o", tmp_path / name, *asked.split())
+    done = birdcli.obedient("classify", *MISSING, "-o", tmp_path / name, *asked.split())
     (tmp_path / "closed").chmod(0o755)
     assert done.code == 5, done.stderr
     assert "error[output.unwritable]" in done.stderr
@@ -213,7 +213,7 @@ def test_a_name_that_cannot_be_written_is_refused(
 
 
 def test_a_folder_is_called_one(birdcli: Birdcli, tmp_path: Path) -> None:
-    done = birdcli(*CLASSIFY, *MISSING, "-o", tmp_path)
+    done = birdcli("classify", *MISSING, "-o", tmp_path)
     assert done.code == 5
     assert "it is a folder" in done.stderr
     assert "--fresh" not in done.stderr

@@ -214,6 +214,15 @@ def test_until_the_end_of_a_second_try_the_file_is_as_it_was(output: Path) -> No
     assert statuses.count("ok") == 3
 
 
+def test_what_is_there_twice_is_tried_again_once(output: Path) -> None:
+    run_into(output, INPUTS, outcome=refused)
+    output.write_bytes(2 * output.read_bytes())
+    run_into(output, INPUTS, retry=Retry.ALL, finish=False)
+    output.write_bytes(2 * output.read_bytes())
+    run_into(output, INPUTS)
+    verify_complete(output, INPUTS)
+
+
 def test_a_second_try_that_fails_again_keeps_one_record_each(output: Path) -> None:
     run_into(output, INPUTS, outcome=refused)
     run_into(output, INPUTS, retry=Retry.ALL, outcome=refused)
