@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, Final
 
 import typer
 from typer.core import TyperCommand
 
 _BARE: Final = {"--retry-failed": "retryable"}
+_VALUES: Final = ("none", "retryable", "all")
 
 
 class PanelledCommand(TyperCommand):
@@ -28,8 +30,17 @@ class PanelledCommand(TyperCommand):
         end = args.index("--") if "--" in args else len(args)
         for position in range(end):
             if args[position] in _BARE:
+                _verify_no_value(args[position], args[position + 1 : position + 2])
                 args[position] += f"={_BARE[args[position]]}"
         return list(super().parse_args(ctx, args))
+
+
+def _verify_no_value(name: str, following: list[str]) -> None:
+    """Raises if an input looks like the value of the option before it."""
+    if following and following[0] in _VALUES and not os.path.lexists(following[0]):
+        raise typer.BadParameter(
+            f"there is no input {following[0]!r}; a value is joined with =, as in {name}=all"
+        )
 
 
 def option(*names: str, **settings: Any) -> Any:

@@ -9,15 +9,14 @@ import json
 import os
 import pty
 import shlex
+import signal
 import subprocess
-from typing import TYPE_CHECKING
+import time
+from pathlib import Path
 
 import pytest
 
 from tests.e2e.conftest import REPOSITORY, Birdcli
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.xdist_group("tensorflow")]
 
@@ -229,3 +228,44 @@ def test_a_name_of_a_packed_file_is_refused(
     assert done.code == 2
     assert f"| {tool} > " in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_an_option_without_a_value_is_followed_by_is_no_bogus_input(
+    birdcli: Birdcli, tmp_path: Path
+) -> None:
+    done = birdcli.inline("classify", "a.jpg", "-o", str(tmp_path / "o"), "--retry-failed", "all")
+    assert done.code == 2
+    assert "--retry-failed=all" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+    wrong = birdcli.inline("classify", "a.jpg", "-o", str(tmp_path / "o"), "--retry-failed=some")
+    assert wrong.code == 2
+    assert "none" not in wrong.stderr
+
+
+def test_an_input_may_be_called_all(birdcli: Birdcli, tmp_path: Path) -> None:
+    (tmp_path / "all").write_bytes(b"no picture")
+    done = in_shell(birdcli, "classify -o o --retry-failed all", tmp_path)
+    assert done.returncode == 4
+    assert names_in((tmp_path / "o").read_bytes()) == ["all"]
+
+
+def _catches(status: str, number: int) -> bool:
+    (caught,) = [line for line in status.splitlines() if line.startswith("SigCgt")]
+    return bool(int(caught.split()[1], 16) >> (number - 1) & 1)
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/fd"), reason="needs Linux")  # noqa: PTH110
+@pytest.mark.parametrize("output", ["new", "old"])
+def test_a_run_that_is_stopped_before_its_first_record_changes_nothing(
+    birdcli: Birdcli, tmp_path: Path, output: str
+) -> None:
+    (tmp_path / "old").write_bytes(b"precious")
+    before = everything(tmp_path)
+    process = birdcli.start("classify", "-", "-o", str(tmp_path / output), "--fresh")
+    status = Path(f"/proc/{process.pid}/status")
+    while not _catches(status.read_text(), signal.SIGTERM):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 130
+    process.communicate()
+    assert everything(tmp_path) == before
