@@ -134,6 +134,7 @@ class RunOutput:
         self._streams = streams
         self.session: OutputSession | None = None
         self._file: OutputSession | PlainOutput | None = None
+        self._discarded = False
         self._target: BinaryIO
         self.writer: OutcomeWriter = self._open(settings, table=table)
 
@@ -169,6 +170,8 @@ class RunOutput:
         Raises:
             OutputError: Something did not reach the disk.
         """
+        if self._discarded:
+            return
         file, self._file = self._file, None
         try:
             self.writer.close()
@@ -187,9 +190,9 @@ class RunOutput:
         if self._file is None or self._file.begun:
             self.close()
             return
-        self._target.close()
+        self._discarded = True
+        self._target.close()  # past the writer, which might have a header to write
         self._file.discard()
-        self._file = None
 
     def _open(self, settings: Mapping[str, Setting], *, table: bool) -> OutcomeWriter:
         from birdcli.output.keys import input_digest
