@@ -233,7 +233,8 @@ class _Run:
             stopped=self._stopper.stopped or broken is not None,
             earlier=earlier,
         )
-        if self._stopper.stopped and output.session is not None:
+        # What --fresh has not thrown away yet is not to be continued.
+        if self._stopper.stopped and output.session is not None and output.session.begun:
             print_line(self._streams.people, f"Continue with: {continue_command(sys.argv[1:])}")
         if broken is not None:
             raise broken

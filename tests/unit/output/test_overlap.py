@@ -53,9 +53,7 @@ def test_an_output_that_is_read_is_refused(tmp_path: Path, output: str, read: st
         *(("l.txt", "file://elsewhere/l.txt"), ("l.txt", "x" * 5000), ("l.txt", "-")),
     ],
 )
-def test_other_outputs_are_let_pass(
-    tmp_path: Path, output: str, read: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_other_outputs_are_let_pass(tmp_path: Path, output: str, read: str) -> None:
     verify_apart(file_at(tmp_path / output), [read])
 
 
