@@ -34,12 +34,12 @@ def verify_apart(output: File, read: Sequence[str]) -> None:
         found = _found_input(source)
         if found is None:
             continue
+        name = visible_text(str(output.path))
         if stat.S_ISDIR(found.st_mode):
-            clash = _would_be_picture(output.path, found)
-        else:
-            clash = any(one is not None and os.path.samestat(one, found) for one in written)
-        if clash:
-            raise _clash(str(output.path), source)
+            if _would_be_picture(output.path, found):
+                raise _clash(f"{name} would be a picture in {_shown(source)}")
+        elif any(one is not None and os.path.samestat(one, found) for one in written):
+            raise _clash(f"{name} or a file beside it is {_shown(source)}")
 
 
 def verify_descriptor_apart(descriptor: int, read: Sequence[str]) -> None:
@@ -54,7 +54,7 @@ def verify_descriptor_apart(descriptor: int, read: Sequence[str]) -> None:
     for source in read:
         found = _found_input(source)
         if found is not None and os.path.samestat(output, found):
-            raise _clash("the file behind standard output", source)
+            raise _clash(f"the output is {_shown(source)}")
 
 
 def _found(path: Path) -> os.stat_result | None:
@@ -80,10 +80,13 @@ def _would_be_picture(output: Path, folder: os.stat_result) -> bool:
     return any(parent is not None and os.path.samestat(parent, folder) for parent in inside)
 
 
-def _clash(output: str, source: str) -> UsageError:
-    name = "standard input" if source == STDIN else visible_text(source)
+def _shown(source: str) -> str:
+    return "standard input" if source == STDIN else visible_text(source)
+
+
+def _clash(how: str) -> UsageError:
     return UsageError(
         ErrorCode.USAGE_BAD_FLAG,
-        f"records would go into what is read: {visible_text(output)} is {name}, or lies in it",
+        f"records would go into what is read: {how}",
         hint="Choose another output.",
     )
