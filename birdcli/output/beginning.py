@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from birdcli.errors import ErrorCode, OutputError
 from birdcli.output.authorship import looks_like_ours
 from birdcli.output.destination import unwritable
-from birdcli.output.file import SyncedFile, is_still
+from birdcli.output.file import SyncedFile, is_still, open_records
 from birdcli.outside_text import visible_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -78,9 +79,10 @@ class Beginning:
 
     def discard(self) -> None:
         """Removes the file if it was made in vain, and lets go of it."""
-        vain = self._new and not (self.begun or self._closed)
-        if vain and is_still(self._path, self._descriptor):
-            self._path.unlink()
+        if self._new and not (self.begun or self._closed):
+            with suppress(OSError):  # an empty file that stays is the smaller harm
+                if is_still(self._path, self._descriptor) and _is_empty(self._descriptor):
+                    self._path.unlink()
         self.close()
 
     def close(self) -> None:
@@ -90,7 +92,26 @@ class Beginning:
             os.close(self._descriptor)
 
 
-def verify_missing(file: File, *, resumable: bool) -> None:
+def open_new(file: File, *, resumable: bool, beside: Sequence[Path] = ()) -> int:
+    """Opens a file that must not be there yet; see `open_records`.
+
+    Raises:
+        OutputError: ``output.exists``, ``output.in_use``, ``output.unwritable`` or
+            ``output.disk_full``.
+    """
+    _verify_missing(file, resumable=resumable)
+    descriptor = open_records(file.path, beside=beside)
+    if not _is_empty(descriptor):  # another run began and ended since we looked
+        os.close(descriptor)
+        _verify_missing(replace(file, linked=True), resumable=resumable)
+    return descriptor
+
+
+def _is_empty(descriptor: int) -> bool:
+    return os.fstat(descriptor).st_size == 0
+
+
+def _verify_missing(file: File, *, resumable: bool) -> None:
     """Raises if there is a file, or a link to where there may be one.
 
     Raises:

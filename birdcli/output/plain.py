@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, BinaryIO
 
-from birdcli.output.beginning import Beginning, verify_missing
+from birdcli.output.beginning import Beginning, open_new
 from birdcli.output.file import open_records
 
 if TYPE_CHECKING:
@@ -29,9 +29,8 @@ class PlainOutput:
             OutputError: ``output.exists``, ``output.in_use``, ``output.unwritable`` or
                 ``output.disk_full``.
         """
-        if not fresh:
-            verify_missing(file, resumable=False)
-        self._beginning = Beginning(file.path, open_records(file.path), new=file.found is None)
+        descriptor = open_records(file.path) if fresh else open_new(file, resumable=False)
+        self._beginning = Beginning(file.path, descriptor, new=file.found is None)
         self.target: BinaryIO = self._beginning.open_target()
 
     @property

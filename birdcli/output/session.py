@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 from birdcli.errors import ErrorCode, OutputError
 from birdcli.items import Failed
 from birdcli.output.authorship import looks_like_ours
-from birdcli.output.beginning import Beginning, verify_missing
+from birdcli.output.beginning import Beginning, open_new
 from birdcli.output.companions import begun_beside, companions_of, verify_companions
 from birdcli.output.counting import KeyCounts
 from birdcli.output.destination import unwritable
@@ -145,11 +145,13 @@ def open_session(
         OutputError: ``output.exists``, ``settings_differ``, ``not_resumable``, ``in_use``,
             ``unwritable`` or ``disk_full``.
     """
-    if not (resume or fresh):
-        verify_missing(file, resumable=True)
     path = file.path
+    beside = companions_of(path)
     verify_companions(path)
-    locks = [open_records(path, beside=companions_of(path))]
+    if resume or fresh:
+        locks = [open_records(path, beside=beside)]
+    else:
+        locks = [open_new(file, resumable=True, beside=beside)]
     try:
         if resume and os.fstat(locks[0]).st_size:
             return _continued(path, locks, settings, retry)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from birdcli.errors import ErrorCode, OutputError
+from birdcli.output.authorship import looks_like_ours
 from birdcli.output.destination import Descriptor, File, Stream, find_destination
 
 LINUX = pytest.mark.skipif(not os.path.exists("/proc/self/fd"), reason="needs Linux")  # noqa: PTH110
@@ -84,3 +85,7 @@ def test_what_leads_nowhere_is_refused(tmp_path: Path, name: str, reason: str) -
     with pytest.raises(OutputError, match=reason) as caught:
         find_destination(tmp_path / name)
     assert caught.value.code is ErrorCode.OUTPUT_UNWRITABLE
+
+
+def test_what_cannot_be_read_is_not_taken_for_ours(tmp_path: Path) -> None:
+    assert not looks_like_ours(tmp_path)

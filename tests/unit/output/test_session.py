@@ -461,3 +461,19 @@ def test_fresh_writes_where_a_link_leads(output: Path) -> None:
     run_into(output, INPUTS, resume=False, fresh=True)
     verify_complete(output.with_name("real.jsonl"), INPUTS)
     assert output.is_symlink()
+
+
+def test_a_file_that_another_run_made_since_we_looked_is_refused_and_kept(output: Path) -> None:
+    seen = file_at(output)
+    run_into(output, INPUTS)
+    before = everything(output.parent)
+    for opened in (
+        lambda: open_session(seen, SETTINGS, resume=False, fresh=False, retry=Retry.NONE),
+        lambda: PlainOutput(seen, fresh=False),
+    ):
+        with pytest.raises(OutputError, match="exists already"):
+            opened()
+    session = open_session(seen, SETTINGS, resume=False, fresh=True, retry=Retry.NONE)
+    session.target.close()
+    session.discard()
+    assert everything(output.parent) == before
