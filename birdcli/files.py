@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import uuid
 from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 
@@ -56,3 +57,21 @@ def atomic_writer(path: Path) -> Iterator[IO[bytes]]:
             temporary.unlink()
         raise
     sync_folder(path.parent)
+
+
+def remove_leftovers(paths: Sequence[Path]) -> None:
+    """Removes what `atomic_writer` left when it was killed; only for who alone writes the files.
+
+    Args:
+        paths: What was being written, all in one folder.
+
+    Raises:
+        OSError: The folder cannot be read or written.
+    """
+    names = "|".join(re.escape(path.name) for path in paths)
+    ours = re.compile(rf"\.(?:{names})\.[0-9a-f]{{12}}\.tmp")
+    folder = paths[0].parent
+    with os.scandir(folder) as entries:
+        left = [entry.name for entry in entries if ours.fullmatch(entry.name)]
+    for name in left:
+        (folder / name).unlink(missing_ok=True)

@@ -7,6 +7,7 @@ into a pipe whose lines are logged at debug level.
 
 from __future__ import annotations
 
+import errno
 import io
 import logging
 import os
@@ -95,6 +96,28 @@ class Streams:
 
     records: BinaryIO
     people: PeopleStream
+
+    def given(self, number: int) -> int:
+        """Returns a new descriptor of what the caller of this process gave it as `number`.
+
+        Raises:
+            OSError: Nothing was given by that number, or nothing that can be written.
+        """
+        real = {1: self.records.fileno(), 2: self.people.fileno()}.get(number, number)
+        # Ours are not inherited by children, and what we were given was.
+        if real == number and not os.get_inheritable(number):
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        if number not in (1, 2) and _is_for_reading(number):
+            raise OSError(errno.EBADF, "it is open for reading only")
+        return os.dup(real)
+
+
+def _is_for_reading(descriptor: int) -> bool:
+    try:
+        import fcntl
+    except ImportError:  # Windows, where writing to it will tell
+        return False
+    return fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY
 
 
 @contextmanager

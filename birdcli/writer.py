@@ -61,6 +61,19 @@ class OutcomeWriter(Protocol):
         ...
 
 
+class UnsyncedError(OSError):
+    """A disk refused what it had taken.
+
+    Attributes:
+        saved_lines: How many lines are safe.
+    """
+
+    def __init__(self, err: OSError, saved_lines: int) -> None:
+        """Says what `err` says."""
+        super().__init__(err.errno, err.strerror)
+        self.saved_lines = saved_lines
+
+
 class LineSink:
     """Whole records to a binary file, with its faults in our words.
 
@@ -68,9 +81,16 @@ class LineSink:
         records: How many records were written whole.
     """
 
-    def __init__(self, target: BinaryIO) -> None:
-        """Takes over the target, best an unbuffered one, and closes it in the end."""
+    def __init__(self, target: BinaryIO, *, earlier: int = 0) -> None:
+        """Takes over the target, best an unbuffered one, and closes it in the end.
+
+        Args:
+            target: The file.
+            earlier: How many records it holds already, for the message of a fault.
+        """
         self.records = 0
+        self._earlier = earlier
+        self._aside = 0
         self._target = target
         self._usable = True
 
@@ -94,13 +114,14 @@ class LineSink:
         except OSError as err:
             self._usable = False
             self.records += _whole(records, len(rest))
-            raise output_error(err, self.records) from err
+            raise self._fault(err) from err
         self.records += len(records)
 
     def write_aside(self, line: bytes) -> None:
         """Writes what is no record, such as a header; raises as `write` does."""
         self.write([line])
         self.records -= 1
+        self._aside += 1
 
     def close(self) -> None:
         """Closes the target.
@@ -116,7 +137,12 @@ class LineSink:
             self._target.close()
         except OSError as err:
             self._usable = False
-            raise output_error(err, self.records) from err
+            raise self._fault(err) from err
+
+    def _fault(self, err: OSError) -> OutputError:
+        if isinstance(err, UnsyncedError):
+            self.records = max(err.saved_lines - self._aside, 0)
+        return output_error(err, self.records, earlier=self._earlier)
 
 
 def _whole(records: Sequence[bytes], unwritten_bytes: int) -> int:
@@ -132,10 +158,15 @@ class JsonLinesWriter:
     """One JSON record per line, the format for programs."""
 
     def __init__(
-        self, target: BinaryIO, *, run: str, digest: Callable[[str], str] | None = None
+        self,
+        target: BinaryIO,
+        *,
+        run: str,
+        digest: Callable[[str], str] | None = None,
+        earlier: int = 0,
     ) -> None:
-        """Writes the records of this run; for `digest` see `record_of`."""
-        self._sink = LineSink(target)
+        """Writes the records of this run; for `digest` see `record_of`, for the rest `LineSink`."""
+        self._sink = LineSink(target, earlier=earlier)
         self._run = run
         self._digest = digest
 
@@ -234,7 +265,7 @@ def _safe_cell(cell: str) -> str:
     return f"'{cell}" if _FORMULA.match(cell) else cell
 
 
-def output_error(err: OSError, records: int) -> OutputError:
+def output_error(err: OSError, records: int, *, earlier: int = 0) -> OutputError:
     """Returns why an output cannot be written, and how many records are safe."""
     count = "1 record is" if records == 1 else f"{records:,} records are"
     if err.errno in _CLOSED:
@@ -243,4 +274,5 @@ def output_error(err: OSError, records: int) -> OutputError:
         code, message = ErrorCode.OUTPUT_DISK_FULL, "the disk of the output is full"
     else:
         code, message = ErrorCode.OUTPUT_UNWRITABLE, f"the output failed: {err.strerror}"
-    return OutputError(code, f"{message}; {count} written whole", records=records)
+    before = f", besides {earlier:,} of before" if earlier else ""
+    return OutputError(code, f"{message}; {count} written whole{before}", records=records)

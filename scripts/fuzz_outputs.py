@@ -38,6 +38,7 @@ class Fault(StrEnum):
 
     LOST = "a whole record is gone, or they changed their order"
     KEPT = "a line that is no record is still there"
+    DOUBLED = "a record is still there twice"
     TORN = "the last line has no end, so the next record would be glued to it"
     REFUSED = "a file with whole records was refused"
     DESTROYED = "a file of something else was changed"
@@ -117,9 +118,11 @@ def is_record(line: bytes) -> bool:
 
 def _faults(repair: Repair, damaged: bytes, path: Path) -> Iterator[Fault]:
     lines = _lines(damaged)
-    records = [line for line in lines if is_record(line)]
+    records = _once(line for line in lines if is_record(line))
     # The last record may lack nothing but its newline: both to end it and to redo it are right.
-    ended = [*records, lines[-1] + b"\n"] if lines and is_record(lines[-1] + b"\n") else records
+    ended = records
+    if lines and is_record(lines[-1] + b"\n"):
+        ended = _once([*records, lines[-1] + b"\n"])
     try:
         repair(path)
     except OutputError:
@@ -140,11 +143,19 @@ def _faults(repair: Repair, damaged: bytes, path: Path) -> Iterator[Fault]:
         yield Fault.TORN
     if any(not is_record(line) for line in found if line.endswith(b"\n")):
         yield Fault.KEPT
-    if [line for line in found if is_record(line)] not in (records, ended):
+    kept = [line for line in found if is_record(line)]
+    if kept != _once(kept):
+        yield Fault.DOUBLED
+    elif kept not in (records, ended):
         yield Fault.LOST
     repair(path)
     if path.read_bytes() != repaired:
         yield Fault.UNSETTLED
+
+
+def _once(lines: Iterable[bytes]) -> list[bytes]:
+    """Each line where it is first."""
+    return list(dict.fromkeys(lines))
 
 
 def _may_be_torn(data: bytes) -> bool:
@@ -232,6 +243,14 @@ def _insert_line(data: bytes, random: Random) -> bytes:
     return b"".join(lines)
 
 
+def _double_lines(data: bytes, random: Random) -> bytes:
+    """Somebody joined a file with a copy of it."""
+    lines = _lines(data)
+    start, end = sorted((random.randrange(len(lines) + 1), random.randrange(len(lines) + 1)))
+    place = random.randrange(len(lines) + 1)
+    return b"".join([*lines[:place], *lines[start:end], *lines[place:]])
+
+
 def _drop_a_field(data: bytes, random: Random) -> bytes:
     """A line that is JSON and yet no record."""
     lines = _lines(data)
@@ -251,5 +270,5 @@ def _replace_all(_: bytes, random: Random) -> bytes:
 
 _DAMAGES: Final = (
     *(_cut, _lose_the_end, _fill_the_end, _flip_bits, _lose_a_block, _overwrite, _take_out),
-    *(_insert_line, _drop_a_field, _replace_all),
+    *(_insert_line, _double_lines, _drop_a_field, _replace_all),
 )

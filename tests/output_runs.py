@@ -20,6 +20,7 @@ from birdcli.items import (
     Stage,
     Timings,
 )
+from birdcli.output.destination import File, find_destination
 from birdcli.output.keys import input_digest, key_of_input, key_of_record
 from birdcli.output.lines import head_of, iter_lines
 from birdcli.output.session import Earlier, open_session
@@ -59,6 +60,13 @@ def refs(sources: Sequence[str]) -> list[ImageRef]:
     ]
 
 
+def file_at(path: Path) -> File:
+    """What an output of that name leads to, which has to be a file."""
+    destination = find_destination(path)
+    assert isinstance(destination, File)
+    return destination
+
+
 def run_into(
     path: Path,
     inputs: Sequence[ImageRef],
@@ -73,7 +81,7 @@ def run_into(
 ) -> Earlier:
     """Does the unfinished inputs, or so many of them; without `finish` as if it were killed."""
     session = open_session(
-        path,
+        file_at(path),
         SETTINGS if settings is None else settings,
         resume=resume,
         fresh=fresh,

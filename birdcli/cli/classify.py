@@ -15,12 +15,13 @@ from birdcli.cli.values import (
     parse_auto,
     parse_bytes,
     parse_pixels,
+    parse_retry,
     parse_shard,
 )
 from birdcli.errors import ErrorCode, UsageError
 from birdcli.models.engines import EngineName
 from birdcli.models.precision import Precision
-from birdcli.settings import FetchSettings, ListSettings, Retry
+from birdcli.settings import FetchSettings, ListSettings
 
 _INPUT, _MODEL, _DOWNLOAD = "Input", "Model", "Download"
 _CACHE, _OUTPUT, _OBSERVE = "Cache", "Output", "Observe"
@@ -243,14 +244,14 @@ def classify(
         ),
     ] = False,
     retry_failed: Annotated[
-        Retry,
+        str | None,
         option(
-            metavar="|=all",
+            metavar="[=all]",
             help="Continue it, and try again what failed and may pass; =all: whatever failed.",
             rich_help_panel=_OUTPUT,
             show_default=False,
         ),
-    ] = Retry.NONE,
+    ] = None,
     output_format: Annotated[
         OutputFormat,
         option(
@@ -342,8 +343,9 @@ def classify(
             form=output_format.value,
             fresh=fresh,
             resume=resume,
-            retry=retry_failed,
+            retry=parse_retry(retry_failed),
             top_k=top_k,
+            read=(*(inputs or ()), *(from_file or ())),
         ),
         ordered=ordered,
         max_memory=parse_bytes(max_memory, "--max-memory"),

@@ -12,7 +12,7 @@ from birdcli.masking import masked_message, masked_source
 from birdcli.sources import STDIN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 _OPTIONS: Final = "BIRDCLI_CLASSIFY_"
 _HOME: Final = "BIRDCLI_HOME"
@@ -56,17 +56,6 @@ class Continuation:
         told = f" ({', '.join(needed)})" if needed else ""
         return f"Continue with{told}: {' '.join(_quoted(word) for word in masked)}"
 
-    @contextmanager
-    def hinted(self) -> Iterator[None]:
-        """Adds the line to the error of an output that may be written later: its disk is full."""
-        try:
-            yield
-        except BaseException as err:
-            for error in _leaves(err):
-                if self.resumable and isinstance(error, OutputError) and error.code in _LATER:
-                    error.hint = error.hint or self.line()
-            raise
-
     def _words(self, *, past_bound: bool) -> list[str]:
         """The arguments, with `--resume` and without what would keep the run from going on."""
         end = self.arguments.index("--") if "--" in self.arguments else len(self.arguments)
@@ -90,6 +79,24 @@ class Continuation:
             for name, value in sorted(self.environment.items())
             if value and (name.startswith(_OPTIONS) or name == _HOME)
         ]
+
+
+@contextmanager
+def hinted(continuation: Callable[[], Continuation]) -> Iterator[None]:
+    """Adds how to go on to the error of an output that may be written later: its disk is full.
+
+    Args:
+        continuation: Of the run, as it is at that moment.
+    """
+    try:
+        yield
+    except BaseException as err:
+        for error in _leaves(err):
+            if isinstance(error, OutputError) and error.code in _LATER:
+                going_on = continuation()
+                if going_on.resumable:
+                    error.hint = error.hint or going_on.line()
+        raise
 
 
 def _masked(word: str) -> str:

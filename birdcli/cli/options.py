@@ -12,6 +12,7 @@ from birdcli.outside_text import visible_text
 
 _UsageError: Any = typer.BadParameter.__base__  # which Typer does not export
 _BARE: Final = {"--retry-failed": "retryable"}
+_VALUES: Final = ("none", "retryable", "all")
 
 
 class PanelledCommand(TyperCommand):
@@ -32,6 +33,7 @@ class PanelledCommand(TyperCommand):
         end = args.index("--") if "--" in args else len(args)
         for position in range(end):
             if args[position] in _BARE:
+                _verify_no_value(args[position], args[position + 1 : position + 2])
                 args[position] += f"={_BARE[args[position]]}"
         files = [word for word in args[:end] if word.startswith("-") and _is_file(word)]
         try:
@@ -45,6 +47,14 @@ class PanelledCommand(TyperCommand):
 
 def _is_file(word: str) -> bool:
     return os.path.isfile(word)  # noqa: PTH113 - takes any text
+
+
+def _verify_no_value(name: str, following: list[str]) -> None:
+    """Raises if an input looks like the value of the option before it."""
+    if following and following[0] in _VALUES and not os.path.lexists(following[0]):
+        raise typer.BadParameter(
+            f"there is no input {following[0]!r}; a value is joined with =, as in {name}=all"
+        )
 
 
 def option(*names: str, **settings: Any) -> Any:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from birdcli.cli.cache import default_cache_folder
 from birdcli.cli.context import open_registry
-from birdcli.cli.continuing import Continuation
+from birdcli.cli.continuing import Continuation, hinted
 from birdcli.cli.default_model import choose_model
 from birdcli.cli.installing import print_line
 from birdcli.cli.output import OutputOptions, RunOutput, tell_earlier
@@ -182,19 +182,15 @@ class _Run:
                 self._options.list_settings,
                 enabled=bar and self._options.progress,
             )
-            output = RunOutput(
-                self._options.output,
-                {
-                    **self._engine.answer_parts(),
-                    "model": self._version.id,
-                    "top_k": self._options.top_k,
-                    "allow_truncated": self._options.allow_truncated,
-                },
-                self._streams,
-                table=table,
-            )
-            stack.enter_context(self._continuation(output).hinted())
-            stack.callback(output.close)
+            settings = {
+                **self._engine.answer_parts(),
+                "model": self._version.id,
+                "top_k": self._options.top_k,
+                "allow_truncated": self._options.allow_truncated,
+            }
+            output = RunOutput(self._options.output, settings, self._streams, table=table)
+            stack.enter_context(hinted(lambda: self._continuation(output)))
+            stack.enter_context(output)
             if output.earlier is not None:
                 tell_earlier(output.earlier, self._streams.people)
                 progress.done_before = output.earlier.done
@@ -204,10 +200,10 @@ class _Run:
                 reading = asyncio.run(self._process(output, progress, cache))
             except UsageError as err:  # the list broke off, after inputs that have their records
                 reading, broken = False, err
-            except BaseException:
-                if self._metrics.total == 0:  # nothing is lost, and the next try may begin
-                    output.discard()
-                raise
+            # A short list leaves some shards without work, and such a shard has an empty output.
+            shard = self._options.list_settings.shard
+            if self._metrics.total == 0 and (broken or self._stopper.stopped or shard is None):
+                output.discard()
         return self._report(output, broken, reading, time.perf_counter() - started_s)
 
     def _report(
@@ -223,12 +219,11 @@ class _Run:
         if earlier is not None and not stopped and (unnamed := earlier.keep_unnamed()):
             print_line(self._streams.people, f"birdcli: {_unnamed_text(unnamed)}")
         total = summary.total + (0 if earlier is None else earlier.done)
-        if broken is not None and total == 0:
+        if broken is not None and summary.total == 0:
             raise broken
         if not self._stopper.stopped and total == 0:
             if self._options.list_settings.shard is not None:
-                return 0  # a short list leaves some shards without work
-            output.discard()
+                return 0
             raise UsageError(
                 ErrorCode.USAGE_NO_INPUT,
                 "there is nothing to classify: the lists and folders hold no input",
@@ -244,7 +239,8 @@ class _Run:
             earlier=earlier,
             retry=self._retry(output),
         )
-        if self._stopper.stopped:
+        # What --fresh has not thrown away yet is not to be continued.
+        if self._stopper.stopped and (output.session is None or output.session.begun):
             told = self._continuation(output).line(past_bound=self._stopper.failures)
             print_line(self._streams.people, told)
         if broken is not None:
@@ -262,7 +258,7 @@ class _Run:
             arguments=sys.argv[1:],
             environment=os.environ,
             inputs=(*self._options.inputs, *self._options.lists),
-            resumable=output.session is not None,
+            resumable=output.session is not None and output.session.begun,
         )
 
     def _retry(self, output: RunOutput) -> str:

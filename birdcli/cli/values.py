@@ -8,7 +8,7 @@ from typing import Final
 
 from birdcli.errors import ErrorCode, UsageError
 from birdcli.manifest import LARGEST_INPUT, is_model_id
-from birdcli.settings import FailureAllowance
+from birdcli.settings import FailureAllowance, Retry
 
 _FACTORS: Final = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 
@@ -130,6 +130,20 @@ def parse_allowance(text: str) -> FailureAllowance:
     if not text.strip().isascii() or not text.strip().isdigit():
         raise _bad("--max-failures", text, "a number such as 10 or a share such as 5% is expected")
     return FailureAllowance(count=int(text))
+
+
+def parse_retry(text: str | None) -> Retry:
+    """Returns which failures are tried again; none for None.
+
+    Raises:
+        UsageError: ``usage.bad_flag``.
+    """
+    try:
+        return Retry.NONE if text is None else Retry(text.strip().lower())
+    except ValueError as err:
+        raise _bad(
+            "--retry-failed", text or "", "all is expected, or no value for what may pass"
+        ) from err
 
 
 def parse_auto(text: str, flag: str) -> int | None:

@@ -54,6 +54,16 @@ class KeyCounts:
             raise _no_room(err) from err
         return taken.rowcount == 1
 
+    def holds(self, key: bytes) -> bool:
+        """Tells whether a key is there."""
+        if self._new:
+            self._store()
+        try:
+            found = self._database.execute("SELECT 1 FROM counts WHERE key = ?", (key,))
+            return found.fetchone() is not None
+        except sqlite3.Error as err:
+            raise _no_room(err) from err
+
     def close(self) -> None:
         """Forgets everything."""
         self._database.close()

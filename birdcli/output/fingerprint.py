@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -15,7 +16,7 @@ from birdcli.files import atomic_writer
 from birdcli.outside_text import visible_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 Setting: TypeAlias = str | int | float | bool | None
@@ -54,26 +55,34 @@ def fingerprint_path(output: Path) -> Path:
     return output.with_name(output.name + _SUFFIX)
 
 
-def store_fingerprint(output: Path, fingerprint: Fingerprint) -> None:
-    """Writes the fingerprint of an output, whole and synced.
+@contextmanager
+def fingerprint_stored(output: Path, fingerprint: Fingerprint) -> Iterator[None]:
+    """Writes the fingerprint of an output; it takes its place after the block, whole and synced.
 
     Raises:
-        OSError: It cannot be written.
+        OSError: It cannot be written, which is known before the block unless the system fails.
     """
     fields = {"schema": 1, "salt": fingerprint.salt.hex(), "settings": fingerprint.settings}
     with atomic_writer(fingerprint_path(output)) as file:
         os.fchmod(file.fileno(), 0o600)  # with the salt, others could try passwords at leisure
         file.write(json.dumps(fields, indent=1).encode() + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+        yield
 
 
 def load_fingerprint(output: Path) -> Fingerprint | None:
     """Returns the fingerprint of an output, or None if it has none that can be read."""
     try:
-        with fingerprint_path(output).open("rb") as file:
+        with open(fingerprint_path(output), "rb", opener=_unblocked) as file:
             found = msgspec.json.decode(file.read(_LARGEST_BYTES), type=_File)
         return Fingerprint(found.settings, bytes.fromhex(found.salt))
     except (OSError, ValueError, msgspec.DecodeError):
         return None
+
+
+def _unblocked(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)  # a pipe there must not make us wait
 
 
 def verify_same_settings(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from birdcli.errors import ErrorCode, OutputError
+from birdcli.output.doubles import Doubles
 from birdcli.output.file import rewritten
 from birdcli.output.lines import (
     head_of,
@@ -31,7 +33,7 @@ class Repair:
     Attributes:
         records: Whole records in it.
         torn_bytes: What was cut off its end.
-        damaged_lines: Lines in its middle that were taken out.
+        damaged_lines: Lines that were taken out, of its middle or as doubles of others.
     """
 
     records: int
@@ -45,7 +47,8 @@ def read_and_repair(
     """Reads a file of records and takes out what is none.
 
     An end that was torn is cut off, and ended if only its newline is missing; damage elsewhere,
-    which only a power cut leaves, is taken out by writing the file anew beside itself.
+    which only a power cut leaves, and lines that are there twice are taken out by writing the file
+    anew beside itself.
 
     Args:
         path: The file.
@@ -57,22 +60,26 @@ def read_and_repair(
             are such of a later version; it is left as it is.
         OSError: It cannot be read or repaired.
     """
-    records = damaged = inside = later = good_end = size = 0
+    records = damaged = inside = doubled_after = later = good_end = size = 0
     unended = torn_first = False
-    with path.open("rb") as file:
+    with path.open("rb") as file, closing(Doubles(path)) as doubles:
         for line in iter_lines(file):
             size = line.end
             head = head_of(line)
-            if head is None and not line.whole and lacks_only_its_newline(line):
-                head, unended = head_of(replace(line, whole=True)), True
-            if head is not None:
+            unended = head is None and not line.whole and lacks_only_its_newline(line)
+            if unended:
+                head = head_of(replace(line, whole=True))
+            if head is not None and doubles.is_double(line, head):
+                doubled_after += 1
+                damaged += 1
+            elif head is not None:
                 on_record(head)
                 records += 1
-                good_end, inside = line.end, damaged
-                continue
-            damaged += 1
-            later += is_of_a_later_schema(line)
-            torn_first = line.start == 0 and may_be_torn_first(line)
+                good_end, inside, doubled_after = line.end, damaged, 0
+            else:
+                damaged += 1
+                later += is_of_a_later_schema(line)
+                torn_first = line.start == 0 and may_be_torn_first(line)
     # One flipped bit makes a 1 a 3: a single line of another schema is damage among records.
     if later > 1 or (damaged and not records and not torn_first):
         raise _foreign(path)
@@ -82,7 +89,7 @@ def read_and_repair(
         _end(path)
     if inside:
         _take_out(path, locks)
-    return Repair(records, size - good_end, inside)
+    return Repair(records, size - good_end, inside + doubled_after)
 
 
 def _end(path: Path) -> None:
@@ -100,9 +107,10 @@ def _cut(path: Path, size: int) -> None:
 
 
 def _take_out(path: Path, locks: list[int]) -> None:
-    with path.open("rb") as file, rewritten(path, locks) as out:
+    with path.open("rb") as file, rewritten(path, locks) as out, closing(Doubles(path)) as doubles:
         for line in iter_lines(file):
-            if head_of(line) is not None:
+            head = head_of(line)
+            if head is not None and not doubles.is_double(line, head):
                 out.write(line.data)
 
 
@@ -110,6 +118,6 @@ def _foreign(path: Path) -> OutputError:
     return OutputError(
         ErrorCode.OUTPUT_NOT_RESUMABLE,
         f"{visible_text(str(path))} holds something other than records of birdcli",
-        hint="Choose another --output, or throw it away with --fresh.",
+        hint="Choose another --output.",
         path=str(path),
     )

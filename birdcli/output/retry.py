@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import shutil
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
+from birdcli.errors import OutputError
 from birdcli.files import sync_folder
 from birdcli.output.counting import KeyCounts
+from birdcli.output.destination import unwritable
+from birdcli.output.doubles import Doubles
 from birdcli.output.file import rewritten
 from birdcli.output.keys import key_of_record
 from birdcli.output.lines import head_of, iter_lines
 from birdcli.output.repair import read_and_repair
+from birdcli.outside_text import visible_text
 from birdcli.settings import Retry
 
 if TYPE_CHECKING:
@@ -55,15 +59,39 @@ def merge_retried(output: Path, *, locks: list[int]) -> None:
         locks: Gets its lock if it was written anew.
 
     Raises:
-        OutputError: ``output.not_resumable`` if what is there is no file of records.
-        OSError: There is no room, or the folder cannot be written.
+        OutputError: ``output.disk_full`` or ``output.unwritable`` if that cannot be done now, and
+            ``output.not_resumable`` if what is there is no file of records.
     """
     for retry in (Retry.RETRYABLE, Retry.ALL):
         retried = retry_path(output, retry)
-        if retried.exists():
+        if not retried.exists():
+            continue
+        try:
             _merge(output, retried, retry, locks)
             retried.unlink()
             sync_folder(output.parent)
+        except OSError as err:
+            raise _not_merged(output, retried, err) from err
+
+
+def _not_merged(output: Path, retried: Path, err: OSError) -> OutputError:
+    fault = unwritable(output, err)
+    beside = _count_lines(retried)
+    return OutputError(
+        fault.code,
+        f"{fault.message}; {_count_lines(output):,} records are safe in it, and the {beside:,} of "
+        f"what was tried again beside it, in {visible_text(retried.name)}",
+        hint="Make room for a copy of it, then --resume puts them into their place.",
+        path=str(output),
+    )
+
+
+def _count_lines(path: Path) -> int:
+    try:
+        with path.open("rb") as file:
+            return sum(chunk.count(b"\n") for chunk in iter(lambda: file.read(1 << 20), b""))
+    except OSError:
+        return 0
 
 
 class _MergedAlreadyError(Exception):
@@ -93,10 +121,15 @@ def _replace(
     runs: Container[str],
     locks: list[int],
 ) -> None:
-    with output.open("rb") as old, retried.open("rb") as new, rewritten(output, locks) as out:
+    with (
+        output.open("rb") as old,
+        retried.open("rb") as new,
+        rewritten(output, locks) as out,
+        closing(Doubles(output)) as doubles,
+    ):
         for line in iter_lines(old):
             head = head_of(line)
-            if head is None:
+            if head is None or doubles.is_double(line, head):
                 continue  # torn or damaged: its input is done again
             if head.run in runs:
                 raise _MergedAlreadyError

@@ -8,18 +8,21 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 
 from birdcli.errors import ErrorCode, OutputError
 from birdcli.items import Failed
+from birdcli.output.authorship import looks_like_ours
+from birdcli.output.beginning import Beginning, open_new
+from birdcli.output.companions import begun_beside, companions_of, verify_companions
 from birdcli.output.counting import KeyCounts
-from birdcli.output.file import SyncedFile, open_records, unwritable
+from birdcli.output.destination import unwritable
+from birdcli.output.file import SyncedFile, open_records
 from birdcli.output.fingerprint import (
     fingerprint_path,
     load_fingerprint,
     new_fingerprint,
-    store_fingerprint,
     verify_same_settings,
 )
 from birdcli.output.keys import key_of_input, key_of_record
 from birdcli.output.repair import read_and_repair
-from birdcli.output.retry import drop_retried, is_tried_again, merge_retried, retry_path
+from birdcli.output.retry import is_tried_again, merge_retried, retry_path
 from birdcli.outside_text import visible_text
 from birdcli.settings import Retry
 
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from birdcli.items import ImageRef
+    from birdcli.output.destination import File
     from birdcli.output.fingerprint import Fingerprint, Setting
     from birdcli.output.lines import RecordHead
     from birdcli.output.repair import Repair
@@ -56,6 +60,11 @@ class Earlier:
         """Records whose inputs need no work."""
         return self.named + self.failed
 
+    @property
+    def records(self) -> int:
+        """All of them."""
+        return self.done + self.tried_again
+
     def keep_unnamed(self) -> int:
         """Counts failures that nobody named once more as done, once all inputs are known.
 
@@ -82,9 +91,15 @@ class OutputSession:
     fingerprint: Fingerprint
     path: Path
     earlier: Earlier = field(default_factory=Earlier)
+    _beginning: Beginning | None = None
     _done: KeyCounts | None = None
     _again: KeyCounts | None = None
     _locks: list[int] = field(default_factory=list)
+
+    @property
+    def begun(self) -> bool:
+        """Whether what the file held is gone, or continued."""
+        return self._beginning is None or self._beginning.begun
 
     def unfinished(self, inputs: Iterator[ImageRef | Failed]) -> Iterator[ImageRef | Failed]:
         """Yields the inputs without a record, each as soon as it is known."""
@@ -101,27 +116,30 @@ class OutputSession:
             yield item
 
     def finish(self) -> None:
-        """Puts what was tried again into its place; after the target is closed.
+        """Ends the file, which is there even without a record; after the target is closed.
 
         Raises:
-            OutputError: That cannot be done now; the next run with ``--resume`` does it.
+            OutputError: What was tried again cannot be put into its place now; the next run with
+                ``--resume`` does it.
         """
         try:
+            if self._beginning is not None:
+                self._beginning.begin()
             merge_retried(self.path, locks=self._locks)
-        except OSError as err:
-            raise unwritable(self.path, err) from err
         finally:
             self.release()
 
     def discard(self) -> None:
-        """Takes back a file that has no record; after the target is closed."""
-        if self.path.exists() and self.path.stat().st_size == 0:
-            self.path.unlink()
-            fingerprint_path(self.path).unlink(missing_ok=True)
-        self.release()
+        """Leaves everything as it was, if no record was written; after the target is closed."""
+        if self._beginning is None:
+            self.finish()
+        else:
+            self._beginning.discard()
 
     def release(self) -> None:
         """Lets others write the file; again does nothing."""
+        if self._beginning is not None:
+            self._beginning.close()
         while self._locks:
             os.close(self._locks.pop())
         for counts in (self._done, self._again):
@@ -131,65 +149,45 @@ class OutputSession:
 
 
 def open_session(
-    path: Path, settings: Mapping[str, Setting], *, resume: bool, fresh: bool, retry: Retry
+    file: File, settings: Mapping[str, Setting], *, resume: bool, fresh: bool, retry: Retry
 ) -> OutputSession:
     """Opens a file of records, as it is asked for.
 
     Args:
-        path: The file.
+        file: Where it is or will be.
         settings: All that decides answers besides the pictures.
         resume: Whether an existing file is continued.
-        fresh: Whether an existing file is thrown away.
+        fresh: Whether an existing file is thrown away, with the first record.
         retry: Which failures of an existing file are tried again.
 
     Raises:
         OutputError: ``output.exists``, ``settings_differ``, ``not_resumable``, ``in_use``,
             ``unwritable`` or ``disk_full``.
     """
-    if not (resume or fresh) and (path.exists() or path.is_symlink()):
-        hint = "Continue it with --resume, throw it away with --fresh, or choose another name."
-        raise _exists(path, hint)
-    new = not path.exists()
-    path = path.resolve()  # what is written anew must take the place of the file, not of a link
-    locks = [open_records(path)]
+    path = file.path
+    beside = companions_of(path)
+    verify_companions(path)
+    if resume or fresh:
+        locks = [open_records(path, beside=beside)]
+    else:
+        locks = [open_new(file, resumable=True, beside=beside)]
     try:
         if resume and os.fstat(locks[0]).st_size:
             return _continued(path, locks, settings, retry)
-        return _begun(path, locks, settings)
     except BaseException as err:
-        if new:
-            path.unlink(missing_ok=True)
         for descriptor in locks:
             os.close(descriptor)
         if isinstance(err, OSError):
             raise unwritable(path, err) from err
         raise
-
-
-def open_plain(path: Path, *, fresh: bool) -> BinaryIO:
-    """Opens a file for something else than JSON lines, which cannot be continued.
-
-    Args:
-        path: The file.
-        fresh: Whether what it holds may be thrown away (it is, at once).
-
-    Raises:
-        OutputError: ``output.exists``, ``output.in_use``, ``output.unwritable`` or
-            ``output.disk_full``.
-    """
-    if not fresh and (path.exists() or path.is_symlink()):
-        raise _exists(path, "Throw it away with --fresh, or choose another name.")
-    descriptor = open_records(path)
-    os.ftruncate(descriptor, 0)
-    return _synced(descriptor)
-
-
-def _begun(path: Path, locks: list[int], settings: Mapping[str, Setting]) -> OutputSession:
-    os.ftruncate(locks[0], 0)
-    drop_retried(path)
     fingerprint = new_fingerprint(settings)
-    store_fingerprint(path, fingerprint)  # before the first record
-    return OutputSession(_synced(os.dup(locks[0])), fingerprint, path, _locks=locks)
+    beginning = Beginning(
+        path,
+        locks[0],
+        new=file.found is None,
+        change_beside=lambda: begun_beside(path, fingerprint),
+    )
+    return OutputSession(beginning.open_target(), fingerprint, path, _beginning=beginning)
 
 
 def _continued(
@@ -201,7 +199,9 @@ def _continued(
             ErrorCode.OUTPUT_NOT_RESUMABLE,
             f"{visible_text(str(fingerprint_path(path)))} is missing or damaged, so nobody knows "
             f"which settings {visible_text(path.name)} was made with",
-            hint="Choose another --output, or throw the file away with --fresh.",
+            hint="Choose another --output, or throw the file away with --fresh."
+            if looks_like_ours(path)
+            else "Choose another --output: birdcli did not write this file.",
             path=str(path),
         )
     verify_same_settings(path, fingerprint.settings, settings)
@@ -225,24 +225,11 @@ def _continued(
     if retry is not Retry.NONE:
         locks.append(open_records(retry_path(path, retry)))
     return OutputSession(
-        _synced(os.dup(locks[-1])),
+        cast("BinaryIO", SyncedFile(os.dup(locks[-1]))),
         fingerprint,
         path,
         earlier,
         _done=done,
         _again=again,
         _locks=locks,
-    )
-
-
-def _synced(descriptor: int) -> BinaryIO:
-    return cast("BinaryIO", SyncedFile(descriptor))
-
-
-def _exists(path: Path, hint: str) -> OutputError:
-    return OutputError(
-        ErrorCode.OUTPUT_EXISTS,
-        f"{visible_text(str(path))} exists already",
-        hint=hint,
-        path=str(path),
     )

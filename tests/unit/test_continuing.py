@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from birdcli.cli.continuing import Continuation
+from birdcli.cli.continuing import Continuation, hinted
 from birdcli.errors import BirdError, ErrorCode, ModelError, OutputError
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def test_without_a_file_of_records_the_line_says_what_it_takes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "resumable", "hinted"),
+    ("error", "resumable", "told"),
     [
         (FULL, True, True),
         (FULL, False, False),
@@ -117,20 +117,20 @@ def test_without_a_file_of_records_the_line_says_what_it_takes() -> None:
     ],
 )
 def test_an_output_that_fails_is_told_with_the_command(
-    error: BirdError, resumable: bool, hinted: bool
+    error: BirdError, resumable: bool, told: bool
 ) -> None:
     error.hint = ""
     continuation = Continuation(
         arguments=["classify", "a"], environment={}, inputs=["a"], resumable=resumable
     )
-    with pytest.raises(ExceptionGroup), continuation.hinted():
+    with pytest.raises(ExceptionGroup), hinted(lambda: continuation):
         raise ExceptionGroup("several", [ExceptionGroup("inner", [error])])
-    assert error.hint == ("Continue with: birdcli classify a --resume" if hinted else "")
+    assert error.hint == ("Continue with: birdcli classify a --resume" if told else "")
 
 
 def test_a_hint_of_the_error_itself_stays() -> None:
     continuation = Continuation(arguments=["a"], environment={}, inputs=["a"], resumable=True)
     error = OutputError(ErrorCode.OUTPUT_DISK_FULL, "full", hint="make room")
-    with pytest.raises(OutputError), continuation.hinted():
+    with pytest.raises(OutputError), hinted(lambda: continuation):
         raise error
     assert error.hint == "make room"

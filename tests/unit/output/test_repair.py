@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import random
 from typing import TYPE_CHECKING
 
 import pytest
 
 from birdcli.errors import ErrorCode, OutputError
+from birdcli.output import doubles as doubles_module
 from birdcli.output import lines as lines_module
 from birdcli.output.lines import Line, head_of, iter_lines
 from birdcli.output.repair import Repair, read_and_repair
@@ -65,6 +68,64 @@ def test_damage_at_both_places_is_taken_out(tmp_path: Path, lines: list[bytes]) 
     content = b"".join([b"x\n", *lines[:2], b"y\nz\n", *lines[2:], b"torn"])
     repair, _, after = repaired(tmp_path / "f", content)
     assert (repair, after) == (Repair(6, 4, 3), b"".join(lines))
+
+
+def test_a_file_appended_to_itself_is_cut_in_half(tmp_path: Path, lines: list[bytes]) -> None:
+    content = b"".join(lines)
+    repair, indexes, after = repaired(tmp_path / "f", 2 * content)
+    assert (repair.damaged_lines, indexes, after) == (6, list(range(6)), content)
+
+
+def test_of_lines_that_are_there_twice_the_first_stay(tmp_path: Path, lines: list[bytes]) -> None:
+    twice = [lines[3], lines[0], lines[1], lines[0], lines[2], lines[3], lines[0], *lines[4:]]
+    repair, indexes, after = repaired(tmp_path / "f", b"".join(twice))
+    assert (repair.damaged_lines, indexes) == (3, [3, 0, 1, 2, 4, 5])
+    assert after == b"".join([lines[3], *lines[:3], *lines[4:]])
+
+
+def test_a_last_line_that_is_there_twice_and_torn_is_cut_off(
+    tmp_path: Path, lines: list[bytes]
+) -> None:
+    content = b"".join(lines)
+    _, indexes, after = repaired(tmp_path / "f", content + lines[1][:-1])
+    assert (indexes, after) == (list(range(6)), content)
+
+
+def test_the_same_input_twice_keeps_both_records(tmp_path: Path) -> None:
+    path = tmp_path / "made.jsonl"
+    run_into(path, refs(["a.jpg", "a.jpg"]))
+    run_into(path, refs(["a.jpg", "a.jpg", "a.jpg"]))
+    content = path.read_bytes()
+    repair, _, after = repaired(tmp_path / "f", content)
+    assert (repair, after) == (Repair(3, 0, 0), content)
+
+
+def test_records_of_one_index_that_differ_are_both_kept(tmp_path: Path, lines: list[bytes]) -> None:
+    changed = lines[0].replace(b"http://h/0.jpg", b"http://h/x.jpg")
+    content = b"".join([*lines, changed])
+    assert repaired(tmp_path / "f", content) == (Repair(7, 0, 0), [*range(6), 0], content)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_doubles_are_found_however_far_apart_and_out_of_order(
+    tmp_path: Path, lines: list[bytes], monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    monkeypatch.setattr(doubles_module, "_NEAR", 8)
+    monkeypatch.setattr(doubles_module, "_MOST_RUNS", 3)
+    chance = random.Random(seed)
+    run = json.loads(lines[0])["run"].encode()
+    made = [
+        lines[0]
+        .replace(run, b"run-%d" % (number % 5))
+        .replace(b'"index":0', b'"index":%d' % number)
+        for number in range(200)
+    ]
+    made.sort(key=lambda line: chance.random() < 0.5)
+    content = [line for line in made for _ in range(chance.choice((1, 1, 2)))]
+    content += chance.sample(made, 30)
+    repair, _, after = repaired(tmp_path / "f", b"".join(content))
+    assert after == b"".join(dict.fromkeys(content))
+    assert repair.damaged_lines == len(content) - 200
 
 
 @pytest.mark.parametrize(

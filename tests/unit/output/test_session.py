@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import socket
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from birdcli.errors import ErrorCode, OutputError
 from birdcli.output.fingerprint import fingerprint_path, load_fingerprint
+from birdcli.output.plain import PlainOutput
 from birdcli.output.retry import retry_path
-from birdcli.output.session import open_plain, open_session
+from birdcli.output.session import open_session
 from birdcli.settings import Retry
-from tests.output_runs import SETTINGS, keys_in, keys_of, refs, refused, run_into
+from tests.output_runs import SETTINGS, file_at, keys_in, keys_of, refs, refused, run_into
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
+
+    from pytest_mock import MockerFixture
 
     from birdcli.items import ImageRef, Outcome
 
@@ -33,6 +40,13 @@ def output(tmp_path: Path) -> Path:
     return tmp_path / "out.jsonl"
 
 
+@pytest.fixture
+def short_path() -> Iterator[Path]:
+    """A folder whose paths are short enough for sockets."""
+    with tempfile.TemporaryDirectory() as name:
+        yield Path(name)
+
+
 def verify_complete(output: Path, inputs: list[ImageRef]) -> None:
     fingerprint = load_fingerprint(output)
     assert fingerprint is not None
@@ -42,7 +56,7 @@ def verify_complete(output: Path, inputs: list[ImageRef]) -> None:
 def code_of(output: Path, **asked: bool) -> ErrorCode:
     options = {"resume": False, "fresh": False} | asked
     with pytest.raises(OutputError) as caught:
-        open_session(output, SETTINGS, retry=Retry.NONE, **options)
+        open_session(file_at(output), SETTINGS, retry=Retry.NONE, **options)
     return caught.value.code
 
 
@@ -154,7 +168,7 @@ def test_other_settings_are_refused_by_name(
 
 
 def test_two_runs_into_one_file_are_refused(output: Path) -> None:
-    session = open_session(output, SETTINGS, resume=False, fresh=False, retry=Retry.NONE)
+    session = open_session(file_at(output), SETTINGS, resume=False, fresh=False, retry=Retry.NONE)
     assert code_of(output, resume=True) is ErrorCode.OUTPUT_IN_USE
     assert code_of(output, fresh=True) is ErrorCode.OUTPUT_IN_USE
     session.target.close()
@@ -167,7 +181,7 @@ def test_a_file_that_was_written_anew_is_still_locked(output: Path) -> None:
     run_into(output, INPUTS)
     lines = output.read_bytes().splitlines(keepends=True)
     output.write_bytes(b"".join([*lines[:2], b"\0\0\0garbage\n", *lines[2:]]))
-    session = open_session(output, SETTINGS, resume=True, fresh=False, retry=Retry.NONE)
+    session = open_session(file_at(output), SETTINGS, resume=True, fresh=False, retry=Retry.NONE)
     assert session.earlier.repair is not None
     assert session.earlier.repair.damaged_lines == 1
     assert code_of(output, resume=True) is ErrorCode.OUTPUT_IN_USE
@@ -200,6 +214,15 @@ def test_until_the_end_of_a_second_try_the_file_is_as_it_was(output: Path) -> No
     assert statuses.count("ok") == 3
 
 
+def test_what_is_there_twice_is_tried_again_once(output: Path) -> None:
+    run_into(output, INPUTS, outcome=refused)
+    output.write_bytes(2 * output.read_bytes())
+    run_into(output, INPUTS, retry=Retry.ALL, finish=False)
+    output.write_bytes(2 * output.read_bytes())
+    run_into(output, INPUTS)
+    verify_complete(output, INPUTS)
+
+
 def test_a_second_try_that_fails_again_keeps_one_record_each(output: Path) -> None:
     run_into(output, INPUTS, outcome=refused)
     run_into(output, INPUTS, retry=Retry.ALL, outcome=refused)
@@ -221,7 +244,7 @@ def test_a_second_try_keeps_the_rights_of_the_file(output: Path) -> None:
 
 
 def test_a_file_without_a_record_is_taken_back(output: Path) -> None:
-    session = open_session(output, SETTINGS, resume=False, fresh=False, retry=Retry.NONE)
+    session = open_session(file_at(output), SETTINGS, resume=False, fresh=False, retry=Retry.NONE)
     session.target.close()
     session.discard()
     assert list(output.parent.iterdir()) == []
@@ -235,9 +258,10 @@ def test_a_missing_folder_is_named_as_the_reason(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("fresh", [True, False])
-def test_a_folder_is_refused(tmp_path: Path, fresh: bool) -> None:
-    expected = ErrorCode.OUTPUT_UNWRITABLE if fresh else ErrorCode.OUTPUT_EXISTS
-    assert code_of(tmp_path, fresh=fresh) is expected
+def test_a_folder_is_named_as_one(tmp_path: Path, fresh: bool) -> None:
+    with pytest.raises(OutputError, match="it is a folder") as caught:
+        run_into(tmp_path, INPUTS, resume=False, fresh=fresh)
+    assert caught.value.code is ErrorCode.OUTPUT_UNWRITABLE
 
 
 def test_a_file_is_no_folder(tmp_path: Path) -> None:
@@ -245,17 +269,211 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
     assert code_of(tmp_path / "file" / "out.jsonl") is ErrorCode.OUTPUT_UNWRITABLE
 
 
+def write_plain(output: Path, data: bytes, *, fresh: bool) -> None:
+    plain = PlainOutput(file_at(output), fresh=fresh)
+    with plain.target:
+        plain.target.write(data)
+    plain.finish()
+
+
 def test_a_plain_file_is_replaced_only_if_asked(output: Path) -> None:
-    with open_plain(output, fresh=False) as file:
-        file.write(b"one\n")
+    write_plain(output, b"one\n", fresh=False)
     with pytest.raises(OutputError, match="exists already"):
-        open_plain(output, fresh=False)
-    with open_plain(output, fresh=True) as file:
-        file.write(b"two\n")
+        write_plain(output, b"two\n", fresh=False)
+    write_plain(output, b"two\n", fresh=True)
     assert output.read_bytes() == b"two\n"
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a full device")  # noqa: PTH110
-def test_a_device_is_no_file(tmp_path: Path) -> None:
-    (tmp_path / "full").symlink_to("/dev/full")
-    assert code_of(tmp_path / "full", fresh=True) is ErrorCode.OUTPUT_UNWRITABLE
+def test_a_plain_file_stays_until_something_is_written(output: Path) -> None:
+    output.write_bytes(b"precious\n")
+    plain = PlainOutput(file_at(output), fresh=True)
+    plain.target.close()
+    plain.discard()
+    assert output.read_bytes() == b"precious\n"
+
+
+def everything(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_fresh_throws_nothing_away_before_the_first_record(output: Path) -> None:
+    run_into(output, INPUTS, outcome=refused)
+    run_into(output, INPUTS, retry=Retry.ALL, stop_after=2, finish=False)
+    before = everything(output.parent)
+    session = open_session(
+        file_at(output), {"model": "other@2"}, resume=False, fresh=True, retry=Retry.NONE
+    )
+    assert everything(output.parent) == before
+    session.target.close()
+    session.discard()
+    assert everything(output.parent) == before
+
+
+def test_a_run_that_ends_without_a_record_leaves_an_empty_file(output: Path) -> None:
+    run_into(output, INPUTS)
+    run_into(output, [], resume=False, fresh=True, settings={"model": "other@2"})
+    assert output.read_bytes() == b""
+    fingerprint = load_fingerprint(output)
+    assert fingerprint is not None
+    assert fingerprint.settings == {"model": "other@2"}
+
+
+def test_old_records_never_lie_beside_a_new_fingerprint(
+    output: Path, mocker: MockerFixture
+) -> None:
+    """Whatever a power cut keeps: the file is empty on the disk before its settings change."""
+    run_into(output, INPUTS)
+    events: list[tuple[str, int]] = []
+    replace, fsync = Path.replace, os.fsync
+
+    def note_fsync(descriptor: int) -> None:
+        fsync(descriptor)
+        if os.path.samestat(os.fstat(descriptor), output.stat()):
+            events.append(("synced", output.stat().st_size))
+
+    def note_replace(path: Path, target: Path) -> Path:
+        events.append((target.name, output.stat().st_size))
+        return replace(path, target)
+
+    mocker.patch("os.fsync", note_fsync)
+    mocker.patch.object(Path, "replace", note_replace)
+    run_into(output, INPUTS[:1], resume=False, fresh=True)
+    assert events[:2] == [("synced", 0), (fingerprint_path(output).name, 0)]
+
+
+def test_a_fingerprint_that_cannot_be_written_costs_nothing(
+    output: Path, mocker: MockerFixture
+) -> None:
+    run_into(output, INPUTS)
+    before = everything(output.parent)
+    mocker.patch("birdcli.files.uuid.uuid4", side_effect=OSError(errno.ENOSPC, "No space left"))
+    with pytest.raises(OutputError) as caught:
+        run_into(output, INPUTS, resume=False, fresh=True, finish=False)
+    assert caught.value.code is ErrorCode.OUTPUT_DISK_FULL
+    assert everything(output.parent) == before
+
+
+@pytest.mark.parametrize("suffix", ["", ".fingerprint.json", ".retry", ".retry-all"])
+def test_what_a_killed_run_left_half_written_is_removed(output: Path, suffix: str) -> None:
+    run_into(output, INPUTS)
+    left = output.with_name(f".{output.name}{suffix}.0123456789ab.tmp")
+    left.write_bytes(b"half")
+    others = [f".x{left.name}", f"{left.name}.txt", left.name.replace("0123", "wxyz"), "new.tmp"]
+    for name in others:
+        output.with_name(name).write_bytes(b"of others")
+    run_into(output, INPUTS)
+    assert not left.exists()
+    assert all(output.with_name(name).exists() for name in others)
+
+
+def test_a_new_version_that_is_being_written_is_not_removed(output: Path) -> None:
+    run_into(output, INPUTS)
+    session = open_session(file_at(output), SETTINGS, resume=True, fresh=False, retry=Retry.NONE)
+    written = output.with_name(f".{output.name}.0123456789ab.tmp")
+    written.write_bytes(b"of the run that holds the lock")
+    assert code_of(output, fresh=True) is ErrorCode.OUTPUT_IN_USE
+    assert written.exists()
+    session.target.close()
+    session.release()
+
+
+@pytest.mark.parametrize("suffix", [".fingerprint.json", ".retry", ".retry-all"])
+@pytest.mark.parametrize("kind", ["fifo", "folder", "socket", "link"])
+@pytest.mark.parametrize("asked", ["new", "fresh", "resume"])
+def test_what_is_no_file_beside_the_output_is_refused_before_anything_changes(
+    short_path: Path, suffix: str, kind: str, asked: str
+) -> None:
+    output = short_path / "o"
+    if asked != "new":
+        run_into(output, INPUTS)
+    beside = output.with_name(output.name + suffix)
+    beside.unlink(missing_ok=True)
+    with socket.socket(socket.AF_UNIX) as listener:
+        match kind:
+            case "fifo":
+                os.mkfifo(beside)
+            case "folder":
+                beside.mkdir()
+            case "socket":
+                listener.bind(str(beside))
+            case _:
+                beside.symlink_to("nowhere")
+        before = output.read_bytes() if asked != "new" else None
+        code = code_of(output, fresh=asked == "fresh", resume=asked == "resume")
+    assert code is ErrorCode.OUTPUT_UNWRITABLE
+    assert (output.read_bytes() if output.exists() else None) == before
+    assert os.path.lexists(beside)
+
+
+@pytest.mark.parametrize("length", [200, 225, 236, 250, 255, 300])
+def test_a_name_that_leaves_no_room_for_the_files_beside_it_is_refused(
+    tmp_path: Path, length: int
+) -> None:
+    output = tmp_path / ("x" * length)
+    if length == 200:
+        run_into(output, INPUTS)
+        verify_complete(output, INPUTS)
+        return
+    with pytest.raises(OutputError, match="name too long") as caught:
+        run_into(output, INPUTS)
+    assert caught.value.code is ErrorCode.OUTPUT_UNWRITABLE
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "advised"),
+    [
+        (b"precious", False),
+        (b"a,b\n1,2\n", False),
+        (b"", True),
+        (b"index,id,input,status,label,", True),
+    ],
+)
+def test_only_a_file_of_ours_may_be_advised_to_be_thrown_away(
+    output: Path, content: bytes, advised: bool
+) -> None:
+    output.write_bytes(content)
+    with pytest.raises(OutputError) as caught:
+        run_into(output, INPUTS, resume=False)
+    assert ("--fresh" in caught.value.hint) is advised
+    if content:
+        with pytest.raises(OutputError) as caught:
+            run_into(output, INPUTS)
+        assert caught.value.code is ErrorCode.OUTPUT_NOT_RESUMABLE
+        assert ("--fresh" in caught.value.hint) is advised
+
+
+def test_records_may_be_advised_to_be_thrown_away(output: Path) -> None:
+    run_into(output, INPUTS)
+    with pytest.raises(OutputError) as caught:
+        run_into(output, INPUTS, resume=False)
+    assert "--fresh" in caught.value.hint
+
+
+def test_links_in_a_circle_are_refused(output: Path) -> None:
+    output.symlink_to(output.name)
+    for asked in ({}, {"fresh": True}, {"resume": True}):
+        assert code_of(output, **asked) is ErrorCode.OUTPUT_UNWRITABLE
+
+
+def test_fresh_writes_where_a_link_leads(output: Path) -> None:
+    output.symlink_to("real.jsonl")
+    run_into(output, INPUTS, resume=False, fresh=True)
+    verify_complete(output.with_name("real.jsonl"), INPUTS)
+    assert output.is_symlink()
+
+
+def test_a_file_that_another_run_made_since_we_looked_is_refused_and_kept(output: Path) -> None:
+    seen = file_at(output)
+    run_into(output, INPUTS)
+    before = everything(output.parent)
+    for opened in (
+        lambda: open_session(seen, SETTINGS, resume=False, fresh=False, retry=Retry.NONE),
+        lambda: PlainOutput(seen, fresh=False),
+    ):
+        with pytest.raises(OutputError, match="exists already"):
+            opened()
+    session = open_session(seen, SETTINGS, resume=False, fresh=True, retry=Retry.NONE)
+    session.target.close()
+    session.discard()
+    assert everything(output.parent) == before
