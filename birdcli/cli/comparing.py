@@ -112,17 +112,16 @@ def find_photos(arguments: list[str]) -> ChosenPhotos:
         UsageError: ``usage.bad_flag`` for a URL or stdin, ``usage.input_unreadable`` for a file or
             a folder, ``usage.no_input`` if there is none.
     """
+    from birdcli.inputs import Inputs
     from birdcli.items import Failed, SourceKind
     from birdcli.record import visible_source
     from birdcli.settings import ListSettings
-    from birdcli.sources import STDIN, iter_inputs, local_path
+    from birdcli.sources import STDIN, local_path
 
     if STDIN in arguments:
         raise UsageError(ErrorCode.USAGE_BAD_FLAG, "photos are files, folders or a csv, never -")
     sources, paths = [], []
-    for found in iter_inputs(
-        arguments, (), ListSettings(), stdin=io.BytesIO(), clock=time.perf_counter
-    ):
+    for found in Inputs(arguments, (), ListSettings(), stdin=io.BytesIO(), clock=time.perf_counter):
         ref = found.ref if isinstance(found, Failed) else found
         if ref.kind is SourceKind.URL:
             raise UsageError(

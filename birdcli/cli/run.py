@@ -340,8 +340,14 @@ class _Run:
                 )
             )
             try:
-                inputs = open_inputs(options.inputs, options.lists, options.list_settings)
-                return await pipeline.run(output.unfinished(inputs), stop=stop)
+                inputs = open_inputs(
+                    options.inputs,
+                    options.lists,
+                    options.list_settings,
+                    patience_s=options.fetch.deadline_s,
+                    unfinished=output.unfinished,
+                )
+                return await pipeline.run(inputs, stop=stop, looks=inputs)
             except asyncio.CancelledError:
                 if not self._stopper.stopped:
                     raise

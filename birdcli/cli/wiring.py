@@ -9,10 +9,11 @@ import time
 from typing import TYPE_CHECKING
 
 from birdcli.errors import ErrorCode, UsageError
-from birdcli.sources import STDIN, iter_inputs
+from birdcli.inputs import Inputs
+from birdcli.sources import STDIN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from contextlib import AsyncExitStack
 
     from birdcli.download_slot import DownloadSlot
@@ -87,20 +88,27 @@ def open_decoder(
 
 
 def open_inputs(
-    inputs: Sequence[str], lists: Sequence[str], settings: ListSettings
-) -> Iterator[ImageRef | Failed]:
-    """Yields the inputs of a run; see `iter_inputs`.
+    inputs: Sequence[str],
+    lists: Sequence[str],
+    settings: ListSettings,
+    *,
+    patience_s: float,
+    unfinished: Callable[[Iterator[ImageRef | Failed]], Iterator[ImageRef | Failed]],
+) -> Inputs:
+    """Returns the inputs of a run; see `Inputs`.
 
     Raises:
         UsageError: ``usage.input_unreadable``.
     """
     wanted = STDIN in inputs or STDIN in lists
-    return iter_inputs(
+    return Inputs(
         inputs,
         lists,
         settings,
         stdin=_open_stdin() if wanted else io.BytesIO(),
         clock=time.perf_counter,
+        patience_s=patience_s,
+        unfinished=unfinished,
     )
 
 
