@@ -110,7 +110,7 @@ def find_photos(arguments: list[str]) -> ChosenPhotos:
 
     Raises:
         UsageError: ``usage.bad_flag`` for a URL or stdin, ``usage.input_unreadable`` for a file or
-            a folder, ``usage.no_input`` if there is none.
+            a folder, ``usage.no_input`` for a folder that holds none.
     """
     from birdcli.inputs import Inputs
     from birdcli.items import Failed, SourceKind
@@ -129,14 +129,13 @@ def find_photos(arguments: list[str]) -> ChosenPhotos:
                 f"{visible_source(ref.source)} is a URL; download the photo and name the file",
             )
         if isinstance(found, Failed):
+            empty = found.error.code is ErrorCode.SOURCE_EMPTY
             raise UsageError(
-                ErrorCode.USAGE_INPUT_UNREADABLE,
+                ErrorCode.USAGE_NO_INPUT if empty else ErrorCode.USAGE_INPUT_UNREADABLE,
                 f"{visible_source(ref.source)}: {found.error.message}",
             )
         sources.append(ref.source)
         paths.append(local_path(ref.source))
-    if not sources:
-        raise UsageError(ErrorCode.USAGE_NO_INPUT, "the folders hold no photo")
     return ChosenPhotos(sources=tuple(sources), paths=tuple(paths))
 
 

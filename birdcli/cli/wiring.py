@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import io
 import os
+import threading
 import time
 from typing import TYPE_CHECKING
 
 from birdcli.errors import ErrorCode, UsageError
 from birdcli.inputs import Inputs
-from birdcli.sources import STDIN
+from birdcli.sources import STDIN, is_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from birdcli.download_slot import DownloadSlot
     from birdcli.hosts import Hosts
     from birdcli.items import Failed, FetchedImage, ImageRef, Timings, Unread, Validators
-    from birdcli.ports import Decoder, Fetcher
+    from birdcli.ports import DecodedPixels, Decoder, Fetcher
     from birdcli.settings import DecodeSettings, FetchSettings, ListSettings
 
 
@@ -77,14 +78,48 @@ def open_decoder(
         lists: Paths of lists.
         workers: How many processes.
     """
-    alone = len(inputs) == 1 and not lists and inputs[0] != STDIN
-    if os.name != "posix" or (alone and not os.path.isdir(inputs[0])):  # noqa: PTH112 - takes any text
+
+    def here() -> Decoder:
         from birdcli.decode import PillowDecoder
 
         return PillowDecoder(settings)
-    from birdcli.isolated_decode import DecodePool
 
-    return DecodePool(settings, workers=workers)
+    def elsewhere() -> Decoder:
+        from birdcli.isolated_decode import DecodePool
+
+        return DecodePool(settings, workers=workers)
+
+    if os.name != "posix":
+        return here()
+    if len(inputs) != 1 or lists or inputs[0] == STDIN:
+        return elsewhere()
+    return LateDecoder(lambda: elsewhere() if is_folder(inputs[0]) else here())
+
+
+class LateDecoder:
+    """Chosen with the first picture, in the thread that has read it from its disk.
+
+    Looking whether the only input is a folder may take for ever, and nothing could stop a program
+    whose main thread does so.
+    """
+
+    def __init__(self, choose: Callable[[], Decoder]) -> None:
+        """Chooses nothing yet."""
+        self._choose = choose
+        self._choosing = threading.Lock()
+        self._chosen: Decoder | None = None
+
+    def decode(self, data: bytes) -> DecodedPixels:
+        """Returns the pixels of one encoded file; see `Decoder`."""
+        with self._choosing:
+            if self._chosen is None:
+                self._chosen = self._choose()
+        return self._chosen.decode(data)
+
+    def close(self) -> None:
+        """Ends what decodes; see `Decoder`."""
+        if self._chosen is not None:
+            self._chosen.close()
 
 
 def open_inputs(
