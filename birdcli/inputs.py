@@ -158,7 +158,7 @@ class Inputs:
                 return False
             self._look = None
             self._silent[folder] += 1
-            message = f"The disk has not answered within {waited_s:.0f} s"
+            message = f"The disk has not answered within {waited_s:.1f} s"
             self._given_up = _silent(look.at, message, look.since_s)
             return True
 

@@ -454,7 +454,7 @@ def test_a_disk_that_never_says_whether_a_path_is_a_folder_costs_that_input(
     assert isinstance(failed, Failed)
     assert failed.error.code is ErrorCode.SOURCE_UNREADABLE
     assert failed.error.retryable
-    assert failed.error.message == "The disk has not answered within 5 s"
+    assert failed.error.message == "The disk has not answered within 5.1 s"
     assert failed.timings.total_ms == pytest.approx(5100.0)
     dead.back.set()
     reading.join()
