@@ -12,12 +12,12 @@ from birdcli.batching import iter_batches
 from birdcli.budget import ByteBudget
 from birdcli.channel import Channel
 from birdcli.download_slot import DownloadSlot
-from birdcli.errors import DecodeError, ErrorCode, ItemError, SourceError
+from birdcli.errors import ItemError
 from birdcli.hosts import Hosts, host_of
 from birdcli.inference import Streams
 from birdcli.items import DecodedImage, Failed, FetchedImage, SourceKind, Stage, Timings, Unread
 from birdcli.ordering import RecordOrder
-from birdcli.prepare import Preparer, failed_input
+from birdcli.prepare import Preparer, failed_input, stuck_error
 from birdcli.pump import Pump
 from birdcli.sharing import SharedUrls
 from birdcli.watch import Watch
@@ -149,8 +149,7 @@ class Pipeline:
                 stages.append(self._fetch_all(ready.sender(), outcomes.sender(), stop))
                 for _ in range(self._preparing):
                     stages.append(self._prepare(ready, decoded.sender(), outcomes.sender(), stop))
-                stages.append(self._classify(decoded, outcomes.sender()))
-                stages.append(self._write(outcomes))
+                stages += [self._classify(decoded, outcomes.sender()), self._write(outcomes)]
                 for stage in stages:
                     tasks.create_task(stage)
             await self._write_rest()
@@ -301,7 +300,8 @@ class Pipeline:
                 except AbandonedError:
                     if self._giving_up:
                         continue
-                    result = self._stuck(item.image if isinstance(item, _Fetched) else item)
+                    stuck = item.image if isinstance(item, _Fetched) else item
+                    result = self._failed(stuck, stuck_error(stuck.ref, self._settings.stuck_s))
                 if isinstance(result, DecodedImage):
                     self.watch.enter(result.ref, Stage.BATCH_WAIT)
                     # Not before: a list of broken pictures needs no engine.
@@ -321,13 +321,6 @@ class Pipeline:
             except ItemError as err:
                 return self._failed(image, err)
         return await self._workers.run(self._preparer.prepare, image)
-
-    def _stuck(self, item: Unread | FetchedImage) -> Failed:
-        message = f"It was not read and decoded within {self._settings.stuck_s:g} s"
-        error: ItemError = SourceError(ErrorCode.SOURCE_UNREADABLE, message, retryable=True)
-        if item.ref.kind is SourceKind.URL:
-            error = DecodeError(ErrorCode.DECODE_TIMEOUT, message)
-        return self._failed(item, error)
 
     async def _drop_waiting(self, stop: asyncio.Event) -> None:
         await stop.wait()
@@ -404,5 +397,4 @@ class Pipeline:
 
         with suppress(TimeoutError):  # nobody reads the output any more
             async with asyncio.timeout(_PATIENCE_S):
-                loop = asyncio.get_running_loop()
-                await loop.run_in_executor(self._writes, write_rest)
+                await asyncio.get_running_loop().run_in_executor(self._writes, write_rest)
