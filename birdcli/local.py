@@ -124,7 +124,7 @@ def _read_all(descriptor: int, expected_bytes: int, max_bytes: int) -> bytes:
 def _too_large(size: int, max_bytes: int) -> SourceError:
     return SourceError(
         ErrorCode.SOURCE_TOO_LARGE,
-        f"The file is larger than {max_bytes:,} bytes",
+        f"The file is larger than {max_bytes:,} {'byte' if max_bytes == 1 else 'bytes'}",
         hint="Raise --max-bytes.",
         bytes=size,
         max_bytes=max_bytes,

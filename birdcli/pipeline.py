@@ -12,19 +12,19 @@ from birdcli.batching import iter_batches
 from birdcli.budget import ByteBudget
 from birdcli.channel import Channel
 from birdcli.download_slot import DownloadSlot
-from birdcli.errors import DecodeError, ErrorCode, ItemError, SourceError
+from birdcli.errors import ItemError
 from birdcli.hosts import Hosts, host_of
 from birdcli.inference import Streams
 from birdcli.items import DecodedImage, Failed, FetchedImage, SourceKind, Stage, Timings, Unread
 from birdcli.ordering import RecordOrder
-from birdcli.prepare import Preparer, failed_input
+from birdcli.prepare import Preparer, failed_input, stuck_error
 from birdcli.pump import Pump
 from birdcli.sharing import SharedUrls
 from birdcli.watch import Watch
 from birdcli.worker_threads import AbandonedError, WorkerThreads
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from birdcli.budget import ByteShare
     from birdcli.channel import Sender
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from birdcli.inference import Engine
     from birdcli.items import ImageRef, Outcome
     from birdcli.labels import LabelSet
-    from birdcli.ports import AnswerCache, Decoder, Fetcher, FileReader, OutcomeSink
+    from birdcli.ports import AnswerCache, Decoder, Fetcher, FileReader, Looks, OutcomeSink
     from birdcli.recall import Recall
     from birdcli.settings import BatchSettings, PipelineSettings
 
@@ -110,12 +110,19 @@ class Pipeline:
         self._looking_up = ThreadPoolExecutor(1, thread_name_prefix="birdcli-recall")
         self._writes = ThreadPoolExecutor(1, thread_name_prefix="birdcli-write")
 
-    async def run(self, inputs: Iterator[ImageRef | Failed], *, stop: asyncio.Event) -> bool:
+    async def run(
+        self,
+        inputs: Iterable[ImageRef | Failed],
+        *,
+        stop: asyncio.Event,
+        looks: Looks | None = None,
+    ) -> bool:
         """Processes every input, or until `stop` is set those already taken.
 
         Args:
-            inputs: A blocking iterator, read in a thread.
+            inputs: What to classify, iterated in a thread, as it blocks.
             stop: Set it to begin no further inputs and to finish those in flight.
+            looks: By which `inputs` are found, if they may hang; a new iteration goes on then.
 
         Returns:
             Whether the list's reader is still waiting for input, after a stop.
@@ -129,7 +136,9 @@ class Pipeline:
         ready: Channel[Unread | _Fetched] = Channel(2 * self._preparing)
         decoded: Channel[DecodedImage] = Channel(self._settings.decoded_ahead)
         outcomes: Channel[Sequence[Outcome]] = Channel(1024)
-        watching = asyncio.create_task(self._abandon_stuck())
+        if looks is not None:
+            self.watch.listing = looks.waiting
+        watching = asyncio.create_task(self._abandon_stuck(pump, looks))
         stopping = asyncio.create_task(self._on_stop(outcomes, stop))
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -295,7 +304,8 @@ class Pipeline:
                 except AbandonedError:
                     if self._giving_up:
                         continue
-                    result = self._stuck(item.image if isinstance(item, _Fetched) else item)
+                    stuck = item.image if isinstance(item, _Fetched) else item
+                    result = self._failed(stuck, stuck_error(stuck.ref, self._settings.stuck_s))
                 if isinstance(result, DecodedImage):
                     self.watch.enter(result.ref, Stage.BATCH_WAIT)
                     # Not before: a list of broken pictures needs no engine.
@@ -316,13 +326,6 @@ class Pipeline:
                 return self._failed(image, err)
         return await self._workers.run(self._preparer.prepare, image)
 
-    def _stuck(self, item: Unread | FetchedImage) -> Failed:
-        message = f"It was not read and decoded within {self._settings.stuck_s:g} s"
-        error: ItemError = SourceError(ErrorCode.SOURCE_UNREADABLE, message, retryable=True)
-        if item.ref.kind is SourceKind.URL:
-            error = DecodeError(ErrorCode.DECODE_TIMEOUT, message)
-        return self._failed(item, error)
-
     async def _on_stop(self, outcomes: Channel[Sequence[Outcome]], stop: asyncio.Event) -> None:
         await stop.wait()
         self._hosts.drop()
@@ -331,11 +334,13 @@ class Pipeline:
         async with outcomes.sender() as sender:
             await sender.send([])  # so that what waits for its turn is written now
 
-    async def _abandon_stuck(self) -> None:
+    async def _abandon_stuck(self, pump: Pump[ImageRef | Failed], looks: Looks | None) -> None:
         while True:
             await asyncio.sleep(_PATIENCE_S)
             limit_s = _PATIENCE_S if self._giving_up else self._settings.stuck_s
             self._workers.abandon(older_than_s=limit_s)
+            if looks is not None and looks.give_up_look():
+                pump.go_on()
 
     async def _classify(
         self, decoded: Channel[DecodedImage], outcomes: Sender[Sequence[Outcome]]

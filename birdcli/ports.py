@@ -20,6 +20,23 @@ if TYPE_CHECKING:
         Timings,
         Validators,
     )
+    from birdcli.watch import Busy
+
+
+class Looks(Protocol):
+    """The looks at a disk by which inputs are found."""
+
+    def waiting(self) -> Busy | None:
+        """Returns what the disk or the list is asked for; for any thread."""
+        ...
+
+    def give_up_look(self) -> bool:
+        """Makes a path whose disk has not answered in time a failed input.
+
+        Returns:
+            Whether it did: then the inputs are to be iterated anew, in another thread.
+        """
+        ...
 
 
 class Fetcher(Protocol):

@@ -6,7 +6,7 @@ import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from birdcli.errors import DecodeError, ItemError
+from birdcli.errors import DecodeError, ErrorCode, ItemError, SourceError
 from birdcli.items import (
     Classified,
     DecodedImage,
@@ -35,6 +35,14 @@ def failed_input(
     if error.queued_until_s is not None:
         timings = timings.mark(Stage.QUEUE, error.queued_until_s)
     return Failed(ref=ref, error=ErrorInfo.from_error(error), timings=timings.mark(*at))
+
+
+def stuck_error(ref: ImageRef, stuck_s: float) -> ItemError:
+    """Returns why an input was given up that a disk or a decoder has not let go for so long."""
+    message = f"It was not read and decoded within {stuck_s:g} s"
+    if ref.kind is SourceKind.URL:
+        return DecodeError(ErrorCode.DECODE_TIMEOUT, message)
+    return SourceError(ErrorCode.SOURCE_UNREADABLE, message, retryable=True)
 
 
 class Preparer:

@@ -7,23 +7,25 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from birdcli.worker_threads import AbandonedError
+
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Iterable
 
 T = TypeVar("T")
 
 
 class Pump(Generic[T]):
-    """Reads an iterator in a thread of its own, at most `ahead` items before they are wanted.
+    """Iterates in a thread of its own, at most `ahead` items before they are wanted.
 
     The thread is a daemon: one that waits on a terminal or a pipe cannot be woken, and must not
     keep the process alive.
 
     Attributes:
-        error: What the iterator raised, or None.
+        error: What the iteration raised, or None.
     """
 
-    def __init__(self, items: Iterator[T], *, ahead: int) -> None:
+    def __init__(self, items: Iterable[T], *, ahead: int) -> None:
         """Prepares to read `items`; reading starts with the iteration."""
         self._source = items
         self._room = threading.Semaphore(ahead)
@@ -33,12 +35,15 @@ class Pump(Generic[T]):
         self._stopped = False
         self._news = asyncio.Event()
         self._loop = asyncio.get_running_loop()
-        self._thread = threading.Thread(target=self._read, name="birdcli-list", daemon=True)
 
     @property
     def reading(self) -> bool:
-        """Whether the iterator has not ended: it may wait for input that never comes."""
+        """Whether the iteration has not ended: it may wait for input that never comes."""
         return not self._ended
+
+    def go_on(self) -> None:
+        """Iterates anew, in another thread; the one before ends with an `AbandonedError`."""
+        threading.Thread(target=self._read, name="birdcli-list", daemon=True).start()
 
     def _read(self) -> None:
         try:
@@ -48,6 +53,8 @@ class Pump(Generic[T]):
                     break
                 self._items.append(item)
                 self._tell()
+        except AbandonedError:
+            return
         except BaseException as err:  # noqa: BLE001 - handed to the reader of this pump
             self.error = err
         self._ended = True
@@ -62,7 +69,7 @@ class Pump(Generic[T]):
 
     async def items(self, stop: asyncio.Event) -> AsyncIterator[T]:
         """Yields the items until the iterator or `stop` ends them; `error` says if it broke."""
-        self._thread.start()
+        self.go_on()
         stopping = asyncio.ensure_future(stop.wait())
         stopping.add_done_callback(lambda _: self._news.set())
         try:

@@ -1,35 +1,15 @@
-"""URLs, files, folders or stdin as one stream of inputs."""
+"""What the text of one input stands for: a URL, a file or a folder."""
 
 from __future__ import annotations
 
 import errno
-import logging
 import os
 import re
 import stat
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from birdcli.errors import ErrorCode, SourceError
-from birdcli.items import ErrorInfo, Failed, ImageRef, SourceKind, Timings
-from birdcli.lists import (
-    BadEntry,
-    ListFormat,
-    iter_entries,
-    list_format_of,
-    open_list,
-    verify_list,
-)
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from io import BufferedIOBase
-
-    from birdcli.settings import ListSettings
-
-_log = logging.getLogger(__name__)
 
 STDIN: Final = "-"
 IMAGE_SUFFIXES: Final = (
@@ -41,44 +21,12 @@ _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*)://")
 _NEVER_IN_URLS: Final = re.compile(r"[\x00-\x20\x7f]")
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """An input before it is numbered; with an error it has failed already."""
-
-    source: str
-    kind: SourceKind
-    id: str | None = None
-    error: ErrorInfo | None = None
-
-
-def iter_inputs(
-    arguments: Sequence[str],
-    lists: Sequence[str],
-    settings: ListSettings,
-    *,
-    stdin: BufferedIOBase,
-    clock: Callable[[], float],
-) -> Iterator[ImageRef | Failed]:
-    """Yields the arguments, then the entries of the lists, each as soon as it is known.
-
-    Folders become the picture files in them, sorted by the parts of their paths, without hidden
-    ones and without following links to folders. A file that does not exist is an input too.
-
-    Args:
-        arguments: URLs, files or folders; `-` is a list of lines on stdin.
-        lists: Paths of lists; `-` again is stdin.
-        settings: How to read lists, and which shard of all inputs to keep.
-        stdin: Standard input.
-        clock: Seconds, for the timings of inputs that fail here.
-
-    Raises:
-        UsageError: ``usage.input_unreadable``, at once for a list that cannot be opened, between
-            inputs for one that turns out broken.
-    """
-    for path in lists:
-        if path != STDIN:
-            verify_list(path)
-    return _number(_iter_found(arguments, lists, settings, stdin), settings.shard, clock)
+def web_scheme(source: str) -> str | None:
+    """Returns the scheme of a URL, lowercase; None for a path and for a `file://` URL."""
+    scheme = _SCHEME.match(source)
+    if scheme is None or (name := scheme[1].lower()) == "file":
+        return None
+    return name
 
 
 def local_path(source: str) -> str:
@@ -113,80 +61,16 @@ def source_error(err: OSError) -> SourceError:
     return SourceError(ErrorCode.SOURCE_UNREADABLE, f"It cannot be read: {reason}", errno=name)
 
 
-def _number(
-    found: Iterator[_Found], shard: tuple[int, int] | None, clock: Callable[[], float]
-) -> Iterator[ImageRef | Failed]:
-    kept, count = shard or (0, 1)
-    for index, item in enumerate(found):
-        if index % count != kept:
-            continue
-        ref = ImageRef(index=index, source=item.source, kind=item.kind, id=item.id)
-        if item.error is None:
-            yield ref
-        else:
-            yield Failed(ref=ref, error=item.error, timings=Timings(clock()))
+def verify_web_url(source: str, scheme: str) -> None:
+    """Raises unless text can be the URL of a picture.
 
+    Args:
+        source: The text.
+        scheme: See `web_scheme`.
 
-def _iter_found(
-    arguments: Sequence[str], lists: Sequence[str], settings: ListSettings, stdin: BufferedIOBase
-) -> Iterator[_Found]:
-    for argument in arguments:
-        if argument == STDIN:
-            yield from _iter_list(stdin, ListFormat.LINES, settings, "stdin")
-        else:
-            yield from _expand(argument)
-    for path in lists:
-        if path == STDIN:
-            yield from _iter_list(stdin, ListFormat.LINES, settings, "stdin")
-        else:
-            with open_list(path) as stream:
-                yield from _iter_list(stream, list_format_of(path), settings, path)
-
-
-def _iter_list(
-    stream: BufferedIOBase, list_format: ListFormat, settings: ListSettings, name: str
-) -> Iterator[_Found]:
-    for entry in iter_entries(stream, list_format, settings, name):
-        if isinstance(entry, BadEntry):
-            # The place stands for the row, which may be long, or hold half a URL with a password.
-            place = f"{name}:{entry.line}"
-            yield _Found(place, SourceKind.FILE, entry.id, _bad_entry(entry, name))
-        else:
-            yield from _expand(entry.source, entry.id)
-
-
-def _bad_entry(entry: BadEntry, name: str) -> ErrorInfo:
-    return ErrorInfo(
-        code=entry.code,
-        message=f"Line {entry.line} of {name} {entry.reason}",
-        attempts=0,
-        details=(("list", name), ("line", entry.line)),
-    )
-
-
-def _expand(source: str, row_id: str | None = None) -> Iterator[_Found]:
-    scheme = _SCHEME.match(source)
-    try:
-        if scheme is not None and scheme[1].lower() != "file":
-            _verify_web_url(source, scheme[1].lower())
-            yield _Found(source, SourceKind.URL, row_id)
-            return
-        path = local_path(source)
-    except SourceError as err:
-        yield _Found(source, SourceKind.URL, row_id, ErrorInfo.from_error(err))
-        return
-    if _is_folder(path):
-        empty = True
-        for found in _walk(path, row_id):
-            empty = False
-            yield found
-        if empty:
-            _log.warning("the folder %r holds no pictures", path)
-    else:
-        yield _Found(source, SourceKind.FILE, row_id)
-
-
-def _verify_web_url(source: str, scheme: str) -> None:
+    Raises:
+        SourceError: ``source.bad_scheme`` or ``source.invalid_url``.
+    """
     if scheme not in ("http", "https"):
         raise SourceError(
             ErrorCode.SOURCE_BAD_SCHEME,
@@ -208,49 +92,20 @@ def _verify_web_url(source: str, scheme: str) -> None:
         raise _invalid_url("This URL names no host or no port")
 
 
-def _invalid_url(message: str, *, hint: str = "") -> SourceError:
-    return SourceError(ErrorCode.SOURCE_INVALID_URL, message, hint=hint, attempts=0)
-
-
-def _is_folder(path: str) -> bool:
-    if not path:  # pathlib would take it for the current folder
-        return False
+def is_folder(path: str) -> bool:
+    """Tells whether a path leads to a folder; not so whatever cannot be looked at."""
     try:
-        return stat.S_ISDIR(Path(path).stat().st_mode)
+        return stat.S_ISDIR(os.stat(path).st_mode)  # noqa: PTH116 - pathlib takes "" for "."
     except (OSError, ValueError):  # reading it will say why
         return False
 
 
-def _walk(folder: str, row_id: str | None) -> Iterator[_Found]:
-    """Yields the pictures under a folder; a stack, as a hostile tree is deeper than Python's."""
-    stack: list[Iterator[tuple[str, bool]]] = [iter([(folder, True)])]
-    while stack:
-        for path, is_folder in stack[-1]:
-            if not is_folder:
-                yield _Found(path, SourceKind.FILE, row_id)
-                continue
-            try:
-                names, folders = _list_folder(path)
-            except OSError as err:
-                error = ErrorInfo.from_error(source_error(err))
-                yield _Found(path, SourceKind.FILE, row_id, error)
-                continue
-            stack.append(_iter_paths(path, names, folders))
-            break  # its content first, then the rest of this folder
-        else:
-            stack.pop()
+def list_folder(folder: str) -> tuple[list[str], frozenset[str]]:
+    """Returns the sorted names of pictures and subfolders, and which of them are subfolders.
 
-
-def _iter_paths(
-    folder: str, names: list[str], folders: frozenset[str]
-) -> Iterator[tuple[str, bool]]:
-    for name in names:
-        # pathlib would drop the "./" that the user typed
-        yield os.path.join(folder, name), name in folders  # noqa: PTH118
-
-
-def _list_folder(folder: str) -> tuple[list[str], frozenset[str]]:
-    """The sorted names of pictures and subfolders, and which of them are subfolders."""
+    Raises:
+        OSError: It cannot be listed.
+    """
     names: list[str] = []
     folders: set[str] = set()
     with os.scandir(folder) as entries:
@@ -263,6 +118,10 @@ def _list_folder(folder: str) -> tuple[list[str], frozenset[str]]:
             elif entry.name.lower().endswith(IMAGE_SUFFIXES) and not _leads_to_folder(entry):
                 names.append(entry.name)
     return sorted(names), frozenset(folders)
+
+
+def _invalid_url(message: str, *, hint: str = "") -> SourceError:
+    return SourceError(ErrorCode.SOURCE_INVALID_URL, message, hint=hint, attempts=0)
 
 
 def _leads_to_folder(entry: os.DirEntry[str]) -> bool:

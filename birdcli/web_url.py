@@ -19,8 +19,11 @@ _SCHEMES: Final = ("http", "https")
 _VERBATIM: Final = re.compile(r"(?:[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})*")
 
 _ESCAPED_BYTE: Final = re.compile("[\udc80-\udcff]")
-_DIGITS: Final = re.compile(r"[\d.]+")
+_NUMBER: Final = re.compile(r"\d[\d.]*")
 _NO_HOST: Final = re.compile(r"[\x00-\x20\x7f]")
+
+_NO_ADDRESS: Final = "The host of this URL is a number that is no address"
+_NO_NAME: Final = "The host of this URL is no name that a host can have"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +68,9 @@ def parse_web_url(source: str) -> WebUrl:
             attempts=0,
             scheme=url.scheme,
         )
-    if not _has_usable_host(url):
-        raise SourceError(ErrorCode.SOURCE_INVALID_URL, "This URL names no host", attempts=0)
+    if (problem := _host_problem(url)) is not None:
+        hint = "Write it as four numbers, such as 192.0.2.1." if problem is _NO_ADDRESS else ""
+        raise SourceError(ErrorCode.SOURCE_INVALID_URL, problem, hint=hint, attempts=0)
     authorization = None
     if url.user is not None or url.password is not None:
         secret = f"{url.user or ''}:{url.password or ''}".encode()
@@ -92,7 +96,7 @@ def redirect_target(url: URL, location: str | None) -> URL:
         raise FetchError(
             ErrorCode.FETCH_REDIRECT, "The redirect leads to something that is no URL"
         ) from err
-    if target.scheme not in _SCHEMES or not _has_usable_host(target):
+    if target.scheme not in _SCHEMES or _host_problem(target) is not None:
         raise FetchError(
             ErrorCode.FETCH_REDIRECT,
             "The redirect leads to something that is no http:// or https:// URL",
@@ -119,17 +123,18 @@ def _bare(url: URL) -> URL:
     return url.with_user(None).with_fragment(None)
 
 
-def _has_usable_host(url: URL) -> bool:
+def _host_problem(url: URL) -> str | None:
     host = url.raw_host
-    if not host or _NO_HOST.search(host):
-        return False
-    if _DIGITS.fullmatch(host) and not _is_address(host):  # 127.1: others would make it one
-        return False
+    if not host:
+        return "This URL names no host"
+    # 127.1: others would make it an address
+    if _NUMBER.fullmatch(host) and not _is_address(host):
+        return _NO_ADDRESS
     try:
         host.encode("idna")  # the resolver does this, and fails in its own ways
     except UnicodeError:
-        return False
-    return True
+        return _NO_NAME
+    return _NO_NAME if _NO_HOST.search(host) else None
 
 
 def _is_address(host: str) -> bool:

@@ -117,6 +117,7 @@ class FakeDecoder:
     def __init__(self, clock: Callable[[], float]) -> None:
         self.clock = clock
         self.decoded = 0
+        self.closed = False
 
     def decode(self, data: bytes) -> DecodedPixels:
         self.decoded += 1
@@ -133,7 +134,7 @@ class FakeDecoder:
         )
 
     def close(self) -> None:
-        """Nothing to end."""
+        self.closed = True
 
 
 class FakeClassifier:

@@ -110,19 +110,18 @@ def find_photos(arguments: list[str]) -> ChosenPhotos:
 
     Raises:
         UsageError: ``usage.bad_flag`` for a URL or stdin, ``usage.input_unreadable`` for a file or
-            a folder, ``usage.no_input`` if there is none.
+            a folder, ``usage.no_input`` for a folder that holds none.
     """
+    from birdcli.inputs import Inputs
     from birdcli.items import Failed, SourceKind
     from birdcli.masking import visible_source
     from birdcli.settings import ListSettings
-    from birdcli.sources import STDIN, iter_inputs, local_path
+    from birdcli.sources import STDIN, local_path
 
     if STDIN in arguments:
         raise UsageError(ErrorCode.USAGE_BAD_FLAG, "photos are files, folders or a csv, never -")
     sources, paths = [], []
-    for found in iter_inputs(
-        arguments, (), ListSettings(), stdin=io.BytesIO(), clock=time.perf_counter
-    ):
+    for found in Inputs(arguments, (), ListSettings(), stdin=io.BytesIO(), clock=time.perf_counter):
         ref = found.ref if isinstance(found, Failed) else found
         if ref.kind is SourceKind.URL:
             raise UsageError(
@@ -130,14 +129,13 @@ def find_photos(arguments: list[str]) -> ChosenPhotos:
                 f"{visible_source(ref.source)} is a URL; download the photo and name the file",
             )
         if isinstance(found, Failed):
+            empty = found.error.code is ErrorCode.SOURCE_EMPTY
             raise UsageError(
-                ErrorCode.USAGE_INPUT_UNREADABLE,
+                ErrorCode.USAGE_NO_INPUT if empty else ErrorCode.USAGE_INPUT_UNREADABLE,
                 f"{visible_source(ref.source)}: {found.error.message}",
             )
         sources.append(ref.source)
         paths.append(local_path(ref.source))
-    if not sources:
-        raise UsageError(ErrorCode.USAGE_NO_INPUT, "the folders hold no photo")
     return ChosenPhotos(sources=tuple(sources), paths=tuple(paths))
 
 

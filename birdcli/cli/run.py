@@ -226,7 +226,7 @@ class _Run:
                 return 0
             raise UsageError(
                 ErrorCode.USAGE_NO_INPUT,
-                "there is nothing to classify: the lists and folders hold no input",
+                "there is nothing to classify: the lists hold no input",
             )
         print_summary(
             console_on(self._streams.people),
@@ -357,9 +357,14 @@ class _Run:
                 )
             )
             try:
-                inputs = open_inputs(options.inputs, options.lists, options.list_settings)
-                unfinished = progress.following(inputs, output.unfinished)
-                return await pipeline.run(unfinished, stop=stop)
+                inputs = open_inputs(
+                    options.inputs,
+                    options.lists,
+                    options.list_settings,
+                    patience_s=options.fetch.deadline_s,
+                    unfinished=lambda found: progress.following(found, output.unfinished),
+                )
+                return await pipeline.run(inputs, stop=stop, looks=inputs)
             except asyncio.CancelledError:
                 if not self._stopper.stopped:
                     raise

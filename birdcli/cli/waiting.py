@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _QUIET_S: Final = 15.0
 _NAMED: Final = 3
 _WORDS: Final = {
+    Stage.QUEUE: "a list, being read",
     Stage.FETCH: "being fetched",
     Stage.DECODE: "being decoded",
     Stage.BATCH_WAIT: "waiting for the model",
@@ -53,7 +54,7 @@ def waiting_text(watch: Watch) -> str:
     """Returns which inputs are under way, the longest first; empty if there are none."""
     busy = list(watch.longest())
     named = [
-        f"{visible_source(one.ref.source)} ({_WORDS.get(one.stage, one.stage)} "
+        f"{visible_source(one.source)} ({_WORDS.get(one.stage, one.stage)} "
         f"for {one.waited_s:.0f} s)"
         for one in busy[:_NAMED]
     ]

@@ -6,22 +6,24 @@ import asyncio
 import io
 import logging
 import os
+import threading
 import time
 from typing import IO, TYPE_CHECKING
 
 from birdcli.errors import ErrorCode, UsageError
+from birdcli.inputs import Inputs
 from birdcli.list_likeness import looks_like_header
-from birdcli.sources import STDIN, iter_inputs
+from birdcli.sources import STDIN, is_folder
 from birdcli.streams import line_below
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from contextlib import AsyncExitStack, ExitStack
 
     from birdcli.download_slot import DownloadSlot
     from birdcli.hosts import Hosts
     from birdcli.items import Failed, FetchedImage, ImageRef, Timings, Unread, Validators
-    from birdcli.ports import Decoder, Fetcher
+    from birdcli.ports import DecodedPixels, Decoder, Fetcher
     from birdcli.progress import LiveProgress
     from birdcli.settings import DecodeSettings, FetchSettings, ListSettings
 
@@ -83,31 +85,72 @@ def open_decoder(
         lists: Paths of lists.
         workers: How many processes.
     """
-    alone = len(inputs) == 1 and not lists and inputs[0] != STDIN
-    if os.name != "posix" or (alone and not os.path.isdir(inputs[0])):  # noqa: PTH112 - takes any text
+
+    def here() -> Decoder:
         from birdcli.decode import PillowDecoder
 
         return PillowDecoder(settings)
-    from birdcli.isolated_decode import DecodePool
 
-    return DecodePool(settings, workers=workers)
+    def elsewhere() -> Decoder:
+        from birdcli.isolated_decode import DecodePool
+
+        return DecodePool(settings, workers=workers)
+
+    if os.name != "posix":
+        return here()
+    if len(inputs) != 1 or lists or inputs[0] == STDIN:
+        return elsewhere()
+    return LateDecoder(lambda: elsewhere() if is_folder(inputs[0]) else here())
+
+
+class LateDecoder:
+    """Chosen with the first picture, in the thread that has read it from its disk.
+
+    Looking whether the only input is a folder may take for ever, and nothing could stop a program
+    whose main thread does so.
+    """
+
+    def __init__(self, choose: Callable[[], Decoder]) -> None:
+        """Chooses nothing yet."""
+        self._choose = choose
+        self._choosing = threading.Lock()
+        self._chosen: Decoder | None = None
+
+    def decode(self, data: bytes) -> DecodedPixels:
+        """Returns the pixels of one encoded file; see `Decoder`."""
+        with self._choosing:
+            if self._chosen is None:
+                self._chosen = self._choose()
+        return self._chosen.decode(data)
+
+    def close(self) -> None:
+        """Ends what decodes; see `Decoder`."""
+        if self._chosen is not None:
+            self._chosen.close()
 
 
 def open_inputs(
-    inputs: Sequence[str], lists: Sequence[str], settings: ListSettings
-) -> Iterator[ImageRef | Failed]:
-    """Yields the inputs of a run; see `iter_inputs`.
+    inputs: Sequence[str],
+    lists: Sequence[str],
+    settings: ListSettings,
+    *,
+    patience_s: float,
+    unfinished: Callable[[Iterator[ImageRef | Failed]], Iterator[ImageRef | Failed]],
+) -> Inputs:
+    """Returns the inputs of a run; see `Inputs`.
 
     Raises:
         UsageError: ``usage.input_unreadable``.
     """
     wanted = STDIN in inputs or STDIN in lists
-    return iter_inputs(
+    return Inputs(
         inputs,
         lists,
         settings,
         stdin=_open_stdin() if wanted else io.BytesIO(),
         clock=time.perf_counter,
+        patience_s=patience_s,
+        unfinished=unfinished,
     )
 
 

@@ -47,6 +47,19 @@ try:
 finally:
     print("imported:", *{name.partition(".")[0] for name in sys.modules}, file=sys.stderr)
 """
+_DEAD_DISK = """
+import os, threading
+def waiting(real):
+    def look(path, *arguments, **options):
+        if "dead-disk" in str(path):
+            while True:
+                threading.Event().wait(3600.0)
+        return real(path, *arguments, **options)
+    return look
+os.stat, os.scandir = waiting(os.stat), waiting(os.scandir)
+from birdcli.cli.app import main
+main()
+"""
 PICTURES = ("a.png", "b.jpg", "c.JPG", "deep/d.png", "deep/e.webp")
 
 
@@ -101,6 +114,17 @@ class Birdcli:
         people, _, listed = done.stderr.rpartition("imported: ")
         return Finished(done.code, done.stdout, people), set(listed.split())
 
+    def with_dead_disk(
+        self, *arguments: str | bytes | Path, stdin: bytes = b"", timeout_s: float = 30.0
+    ) -> Finished:
+        """Runs the command where no path with `dead-disk` in it is ever answered for."""
+        command = [sys.executable, "-c", _DEAD_DISK, *arguments]
+        return self._run(command, stdin=stdin, timeout_s=timeout_s)
+
+    def start_with_dead_disk(self, *arguments: str | bytes | Path) -> subprocess.Popen[bytes]:
+        """Starts the command where no path with `dead-disk` in it is ever answered for."""
+        return self._start([sys.executable, "-c", _DEAD_DISK, *arguments])
+
     @contextmanager
     def unwritable(self) -> Iterator[None]:
         """Takes away the right to write below the home; see `obedient`."""
@@ -144,8 +168,11 @@ class Birdcli:
 
     def start(self, *arguments: str | bytes | Path) -> subprocess.Popen[bytes]:
         """Starts the command with pipes."""
+        return self._start(self.command(*arguments))
+
+    def _start(self, command: Sequence[str | bytes | Path]) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
-            self.command(*arguments),
+            command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

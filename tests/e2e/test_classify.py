@@ -256,12 +256,12 @@ def test_an_id_column_that_was_named_must_be_there(
     assert "no column 'no'" in wrong.stderr
 
 
-def test_an_empty_folder_beside_others_is_told(
+def test_an_empty_folder_beside_others_is_one_failed_input(
     birdcli: Birdcli, known: Path, tmp_path: Path
 ) -> None:
-    done = birdcli("classify", known / "a.png", tmp_path)
-    assert codes(done) == ["ok"]
-    assert "holds no pictures" in done.stderr
+    done = birdcli("classify", tmp_path, known / "a.png")
+    assert (done.code, codes(done)) == (4, ["source.empty", "ok"])
+    assert done.records[0]["error"]["message"] == "The folder holds no pictures"
 
 
 def test_an_output_that_cannot_be_made_is_an_error_before_anything_is_fetched(

@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.tensorflow, pytest.mark.xdist_group("tensorflow")]
 
 LIMIT_S = 30.0
+STARTED_S = 4.0  # by then a run waits for its disk
 PEAK = """
 import resource, subprocess, sys
 subprocess.call(sys.argv[1:])
@@ -284,3 +286,31 @@ def test_deeply_nested_json_costs_its_own_line(
     (tmp_path / "list.jsonl").write_text("\n".join(rows))
     done = birdcli("classify", "-f", tmp_path / "list.jsonl", timeout_s=LIMIT_S)
     assert (done.code, _codes(done)) == (4, ["source.unreadable"] * 3 + ["ok"])
+
+
+def test_a_disk_that_never_answers_costs_the_inputs_that_are_on_it(
+    birdcli: Birdcli, known: Path
+) -> None:
+    good = os.fsencode(known / "a.png")
+    names = [good, b"/dead-disk/a.png", good, b"/dead-disk/folder", b"/no/such.png"]
+    done = birdcli.with_dead_disk(
+        "classify", "--deadline", "1", "-f", "-", stdin=b"\n".join(names), timeout_s=LIMIT_S
+    )
+    expected = ["ok", "source.unreadable", "ok", "source.unreadable", "source.not_found"]
+    assert (done.code, _codes(done)) == (4, expected)
+    assert [os.fsencode(record["input"]) for record in done.records] == names
+
+
+def test_the_only_input_on_a_disk_that_never_answers_is_given_up(birdcli: Birdcli) -> None:
+    done = birdcli.with_dead_disk("classify", "--deadline", "1", "/dead-disk", timeout_s=LIMIT_S)
+    assert (done.code, _codes(done)) == (4, ["source.unreadable"])
+
+
+def test_an_interrupt_ends_a_run_whose_list_never_answers(birdcli: Birdcli) -> None:
+    with birdcli.start_with_dead_disk("classify", "-f", "/dead-disk/list.txt") as process:
+        assert process.stderr is not None
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(STARTED_S)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(LIMIT_S) == 130
+        assert b"Stopped" in process.stderr.read()

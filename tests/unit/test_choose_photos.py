@@ -44,3 +44,9 @@ def test_a_folder_that_may_not_be_read_is_refused(tmp_path: Path, mocker: Mocker
     with pytest.raises(UsageError, match="may not be read") as caught:
         choose_photos([str(tmp_path)])
     assert caught.value.code is ErrorCode.USAGE_INPUT_UNREADABLE
+
+
+def test_a_folder_without_photos_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="holds no pictures") as caught:
+        choose_photos(["a.jpg", str(tmp_path)])
+    assert caught.value.code is ErrorCode.USAGE_NO_INPUT

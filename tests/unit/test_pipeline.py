@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import io
+import os
 import threading
+import time
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from birdcli.errors import ErrorCode, FetchError, ModelError, OutputError, UsageError
 from birdcli.inference import Engine
+from birdcli.inputs import Inputs
 from birdcli.items import (
     CachedAnswer,
     CacheState,
@@ -29,7 +33,7 @@ from birdcli.items import (
 )
 from birdcli.pipeline import Pipeline
 from birdcli.recall import Recall
-from birdcli.settings import BatchSettings, PipelineSettings
+from birdcli.settings import BatchSettings, ListSettings, PipelineSettings
 from tests.fakes import (
     LABELS,
     FakeAnswers,
@@ -551,6 +555,39 @@ def test_more_hanging_files_than_threads_keep_nobody_waiting() -> None:
     outcomes = bench.run(refs(*"abcdefghijkl", kind=SourceKind.FILE))
     go_on.set()
     assert [isinstance(outcome, Failed) for outcome in outcomes] == [True] * 9 + [False] * 3
+
+
+def test_a_disk_that_never_says_what_a_path_is_costs_that_input(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    back = threading.Event()
+    real_stat = os.stat
+
+    def stat(path: Any, **options: Any) -> os.stat_result:
+        if path == "dead.jpg":
+            assert back.wait(30.0)
+        return real_stat(path, **options)
+
+    monkeypatch.setattr(os, "stat", stat)
+    bench = Bench()
+    inputs = Inputs(
+        ["a", "dead.jpg", "c"],
+        (),
+        ListSettings(),
+        stdin=io.BytesIO(),
+        clock=time.perf_counter,
+        patience_s=0.1,
+    )
+
+    async def main() -> bool:
+        return await bench.pipeline().run(inputs, stop=asyncio.Event(), looks=inputs)
+
+    reading = asyncio.run(main())
+    back.set()
+    outcomes = bench.sink.outcomes
+    assert [isinstance(outcome, Classified) for outcome in outcomes] == [True, False, True]
+    assert error_code(outcomes[1]) == "source.unreadable"
+    assert not reading, "the inputs have ended, though a thread has not"
 
 
 async def test_giving_up_abandons_a_disk_that_hangs() -> None:

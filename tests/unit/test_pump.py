@@ -7,6 +7,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from birdcli.pump import Pump
+from birdcli.worker_threads import AbandonedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,6 +55,32 @@ async def test_an_error_of_the_list_is_kept_for_after_its_items() -> None:
     pump = Pump(broken(), ahead=4)
     assert [item async for item in pump.items(asyncio.Event())] == [1]
     assert isinstance(pump.error, OSError)
+
+
+async def test_another_thread_goes_on_where_one_is_stuck() -> None:
+    given_up, stuck = threading.Event(), threading.Event()
+
+    class Numbers:
+        left = iter(range(5))
+
+        def __iter__(self) -> Iterator[int]:
+            for number in self.left:
+                if number == 2:
+                    stuck.set()
+                    given_up.wait(10.0)
+                    raise AbandonedError
+                yield number
+
+    pump = Pump(Numbers(), ahead=8)
+    items = pump.items(asyncio.Event())
+    assert [await anext(items), await anext(items)] == [0, 1]
+    assert await asyncio.to_thread(stuck.wait, 10.0)
+    pump.go_on()
+    assert [await anext(items), await anext(items)] == [3, 4]
+    given_up.set()
+    assert [item async for item in items] == []
+    assert pump.error is None
+    assert not pump.reading
 
 
 async def test_stop_ends_it_while_the_list_waits() -> None:

@@ -12,14 +12,14 @@ def test_what_has_taken_longest_comes_first() -> None:
     watch = Watch(lambda: now[0])
     for index in range(3):
         now[0] = float(index)
-        watch.enter(image_ref(index), Stage.FETCH)
+        watch.enter(image_ref(index, f"{index}.jpg"), Stage.FETCH)
     now[0] = 5.0
-    watch.enter(image_ref(0), Stage.DECODE)  # has gone on
+    watch.enter(image_ref(0, "0.jpg"), Stage.DECODE)  # has gone on
     watch.leave(image_ref(1))
     now[0] = 10.0
     assert list(watch.longest()) == [
-        Busy(image_ref(2), Stage.FETCH, 8.0),
-        Busy(image_ref(0), Stage.DECODE, 5.0),
+        Busy("2.jpg", Stage.FETCH, 8.0),
+        Busy("0.jpg", Stage.DECODE, 5.0),
     ]
 
 
@@ -27,3 +27,12 @@ def test_what_never_came_may_leave() -> None:
     watch = Watch()
     watch.leave(image_ref(3))
     assert list(watch.longest()) == []
+
+
+def test_what_the_list_waits_for_is_among_the_others_after_a_moment() -> None:
+    watch = Watch(lambda: 10.0)
+    watch.enter(image_ref(0, "a.jpg"), Stage.FETCH)
+    watch.listing = lambda: Busy("birds.txt", Stage.QUEUE, 0.9)
+    assert [busy.source for busy in watch.longest()] == ["a.jpg"]
+    watch.listing = lambda: Busy("birds.txt", Stage.QUEUE, 1.0)
+    assert [busy.source for busy in watch.longest()] == ["birds.txt", "a.jpg"]

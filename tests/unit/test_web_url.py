@@ -73,6 +73,25 @@ def test_what_cannot_be_asked_is_invalid(typed: str) -> None:
     assert (caught.value.code, caught.value.attempts) == (ErrorCode.SOURCE_INVALID_URL, 0)
 
 
+@pytest.mark.parametrize(
+    ("typed", "message"),
+    [
+        ("http:///a.jpg", "This URL names no host"),
+        ("http://a..b/", "The host of this URL is no name that a host can have"),
+        ("http://./", "The host of this URL is no name that a host can have"),
+        ("http://2852039166/a", "The host of this URL is a number that is no address"),
+        ("http://127.1/a", "The host of this URL is a number that is no address"),
+        ("http://1.2.3.4.5/a", "The host of this URL is a number that is no address"),
+        ("http://999.0.0.1/a", "The host of this URL is a number that is no address"),
+    ],
+)
+def test_what_is_wrong_with_a_host_is_said(typed: str, message: str) -> None:
+    with pytest.raises(SourceError) as caught:
+        parse_web_url(typed)
+    assert caught.value.message == message
+    assert bool(caught.value.hint) is message.endswith("address")
+
+
 @pytest.mark.parametrize("typed", ["ftp://h/a.jpg", "file:///a.jpg", "a.jpg", "data:,x"])
 def test_only_the_web_is_asked(typed: str) -> None:
     with pytest.raises(SourceError) as caught:
