@@ -17,6 +17,7 @@ from birdcli.cli.default_model import choose_model
 from birdcli.cli.installing import print_line
 from birdcli.cli.output import OutputOptions, RunOutput, tell_earlier
 from birdcli.cli.people import configure_logging
+from birdcli.cli.sink import CountingSink
 from birdcli.cli.stopping import Stopper
 from birdcli.cli.waiting import tell_what_hangs
 from birdcli.cli.wiring import LazyFetcher, open_decoder, open_inputs, patience_s, show_progress
@@ -28,14 +29,12 @@ from birdcli.settings import BatchSettings, DecodeSettings, PipelineSettings
 from birdcli.streams import protected_streams
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from birdcli.cache import Cache
     from birdcli.hosts import Hosts
-    from birdcli.items import Outcome, Unread
+    from birdcli.items import Unread
     from birdcli.labels import LabelSet
-    from birdcli.metrics import RunMetrics
     from birdcli.model_version import ModelVersion
     from birdcli.ports import AnswerCache, Classifier, Fetcher
     from birdcli.progress import LiveProgress
@@ -104,41 +103,6 @@ def run_classify(options: RunOptions) -> int:
 def _unnamed_text(count: int) -> str:
     were = "1 input that failed was" if count == 1 else f"{count:,} inputs that failed were"
     return f"{were} not named this time, and not tried again"
-
-
-class _Sink:
-    """Records out, counted on the way."""
-
-    def __init__(
-        self,
-        output: RunOutput,
-        metrics: RunMetrics,
-        progress: LiveProgress,
-        on_failure: Callable[[], object],
-    ) -> None:
-        self.last_s = time.monotonic()
-        self.unwritten = 0
-        self._output = output
-        self._metrics = metrics
-        self._progress = progress
-        self._on_failure = on_failure
-
-    def encode(self, outcome: Outcome) -> bytes:
-        """Counts an outcome and returns its record; see `OutcomeSink`."""
-        from birdcli.items import Failed
-
-        self.last_s = time.monotonic()
-        self._metrics.observe(outcome)
-        self._progress.observe(outcome)
-        if isinstance(outcome, Failed):
-            self._on_failure()
-        self.unwritten += 1
-        return self._output.writer.encode(outcome)
-
-    def write(self, records: Sequence[bytes]) -> None:
-        """Writes records; see `OutcomeSink`."""
-        self._output.writer.write(records)
-        self.unwritten -= len(records)
 
 
 class _Run:
@@ -311,7 +275,7 @@ class _Run:
         answers, recall = self._open_recall(cache)
         batch_size = options.batch_size or self._engine.batch_size
         engine = Engine(self._load_engine)
-        sink = _Sink(output, self._metrics, progress, lambda: self._on_failure(output))
+        sink = CountingSink(output, self._metrics, progress, lambda: self._on_failure(output))
         hosts: Hosts[Unread] = Hosts(per_host=options.fetch.per_host, rate=options.fetch.rate)
         decoding = self._threads + 1  # so that a CPU is not idle while a picture changes processes
         decoding_settings = self._decode_settings()
