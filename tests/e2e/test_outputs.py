@@ -121,7 +121,7 @@ def test_a_link_to_standard_output_cannot_be_continued(birdcli: Birdcli, tmp_pat
         ("-f columns.csv", 2, "jsonl"),
         ("-f columns.csv", 2, "csv"),
         ("-f empty.txt", 2, "csv"),
-        ("empty", 2, "jsonl"),
+        ("-f empty.txt", 2, "jsonl"),
         (f"{MISSING[0]} -m no-such-model", 3, "jsonl"),
         ("-f columns.csv --shard 0/2", 2, "jsonl"),
     ],
@@ -131,7 +131,6 @@ def test_a_run_that_cannot_start_changes_nothing(
 ) -> None:
     (tmp_path / "columns.csv").write_text("link,name\nx,y\n")
     (tmp_path / "empty.txt").touch()
-    (tmp_path / "empty").mkdir()
     for name in ("old", "old.fingerprint.json", "old.retry"):
         (tmp_path / name).write_bytes(b"precious")
     before = everything(tmp_path)

@@ -31,7 +31,8 @@ def test_words_about_records_follow_their_count(earlier: Earlier, words: str) ->
 
 
 @pytest.mark.parametrize(
-    ("lines", "words"), [(1, "1 damaged line was"), (2, "2 damaged lines were")]
+    ("lines", "words"),
+    [(1, "1 damaged or doubled line was"), (2, "2 damaged or doubled lines were")],
 )
 def test_words_about_damage_follow_its_count(lines: int, words: str) -> None:
     earlier = Earlier(repair=Repair(records=1, torn_bytes=0, damaged_lines=lines))
