@@ -152,10 +152,10 @@ def lacks_only_its_newline(line: Line) -> bool:
 def may_be_torn_first(line: Line) -> bool:
     """Tells whether all that a file holds may be the beginning of its first record.
 
-    A power cut may also have kept its length and none of its bytes.
+    A power cut may also have kept its length, and few of its bytes or none.
     """
-    begun = _BEGINNING.startswith(line.data[: len(_BEGINNING)])
-    return not line.data.endswith(b"\n") and (begun or not line.data.strip(b"\0"))
+    written = line.data.rstrip(b"\0")
+    return not written.endswith(b"\n") and _BEGINNING.startswith(written[: len(_BEGINNING)])
 
 
 def is_of_a_later_schema(line: Line) -> bool:

@@ -46,6 +46,15 @@ def test_a_torn_end_is_cut_off(tmp_path: Path, lines: list[bytes], torn: bytes) 
     assert (repair.torn_bytes, indexes, after) == (len(torn), list(range(6)), content)
 
 
+@pytest.mark.parametrize("kept", [0, 1, 15, 16, 40])
+@pytest.mark.parametrize("zeros", [0, 1, 4096])
+def test_a_first_record_of_which_a_power_cut_left_a_part_is_cut_off(
+    tmp_path: Path, lines: list[bytes], kept: int, zeros: int
+) -> None:
+    repair, indexes, after = repaired(tmp_path / "f", lines[0][:kept] + bytes(zeros))
+    assert (repair.torn_bytes, indexes, after) == (kept + zeros, [], b"")
+
+
 def test_a_record_without_its_newline_gets_it(tmp_path: Path, lines: list[bytes]) -> None:
     repair, indexes, after = repaired(tmp_path / "f", b"".join(lines)[:-1])
     assert (repair.records, indexes, after) == (6, list(range(6)), b"".join(lines))
