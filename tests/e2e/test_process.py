@@ -99,7 +99,6 @@ def test_words_that_cannot_be_told_change_no_exit_code(
         ("classify", "-f", "http://user:hunter2@host/list.txt?token=hunter2"),
         ("classify", "-f", "http://user:hun ter2@host/list.txt"),
         ("classify", "a.jpg", "--model", "http:/user:hunter2@host/x"),
-        ("classify", "a.jpg", "-o", "http://user:hunter2@host/x/y.jsonl"),
         ("registry", "show", "http://user:hunter2@host/x"),
         ("http://user:hunter2@host/a.jpg",),  # without the command
         ("registry", "show", "a@1", "http://user:hunter2@host/x"),
