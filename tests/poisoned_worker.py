@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 import birdcli.isolated_decode as module
+from birdcli.errors import DecodeError
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
 
 def poison_workers(monkeypatch: pytest.MonkeyPatch, folder: Path, statement: str) -> None:
@@ -34,3 +35,10 @@ def poison_workers(monkeypatch: pytest.MonkeyPatch, folder: Path, statement: str
     boot = module._BOOT.replace("birdcli.decode_worker import", "poisoned import")
     monkeypatch.setattr(module, "_BOOT", boot)
     monkeypatch.syspath_prepend(folder)
+
+
+def refusal(pool: module.DecodePool) -> DecodeError:
+    """Returns what becomes of the bytes POISON, which are no picture."""
+    with pytest.raises(DecodeError) as caught:
+        pool.decode(b"POISON")
+    return caught.value

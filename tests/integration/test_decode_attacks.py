@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING
 import pytest
 from PIL import Image
 
-from birdcli.errors import DecodeError, ErrorCode
+from birdcli.errors import ErrorCode
 from birdcli.isolated_decode import DecodePool
 from birdcli.settings import DecodeSettings
-from tests.poisoned_worker import poison_workers
+from tests.poisoned_worker import poison_workers, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,55 +50,39 @@ def many_descriptors() -> Iterator[None]:
 
 
 def test_large_pictures_that_end_early_ask_for_room_once() -> None:
-    data = encoded((2500, 2000))
-    pool = DecodePool(replace(SETTINGS, allow_truncated=True), workers=1)
-    try:
+    data = encoded((7000, 2000))
+    with closing(DecodePool(replace(SETTINGS, allow_truncated=True), workers=1)) as pool:
         decoded = pool.decode(data[: len(data) * 3 // 4])
         assert decoded.truncated
         assert not pool.decode(data).truncated
-    finally:
-        pool.close()
 
 
 @pytest.mark.usefixtures("many_descriptors")
 def test_more_than_1023_open_descriptors_do_not_matter() -> None:
-    pool = DecodePool(SETTINGS, workers=1)
-    try:
+    with closing(DecodePool(SETTINGS, workers=1)) as pool:
         assert pool.decode(encoded()).width == 60
-    finally:
-        pool.close()
 
 
 @pytest.mark.parametrize(
     "reply",
-    ["{}", "[]", "no json", '{"code": "decode.unheard_of"}', '{"width": "x"}', '{"pixels": -1}'],
+    ["{}", "[]", "no json", '{"code": "decode.unheard_of"}', '{"width": "x"}', '{"bytes": -1}'],
 )
 def test_a_process_that_talks_nonsense_costs_its_picture(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, reply: str
 ) -> None:
     nonsense = f"worker.json.dumps = lambda _: {reply!r}"
     poison_workers(monkeypatch, tmp_path, nonsense)
-    pool = DecodePool(SETTINGS, workers=1)
-    try:
-        with pytest.raises(DecodeError) as caught:
-            pool.decode(b"POISON")
-        assert caught.value.code is ErrorCode.DECODE_WORKER_CRASHED
+    with closing(DecodePool(SETTINGS, workers=1)) as pool:
+        assert refusal(pool).code is ErrorCode.DECODE_WORKER_CRASHED
         assert pool.decode(encoded()).width == 60
-    finally:
-        pool.close()
 
 
 def test_a_termination_of_every_process_leaves_decoding_to_the_parent(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     poison_workers(monkeypatch, tmp_path, "[os.kill(os.getpid(), number) for number in (2, 15)]")
-    pool = DecodePool(SETTINGS, workers=1)
-    try:
-        with pytest.raises(DecodeError) as caught:
-            pool.decode(b"POISON")
-        assert caught.value.code is ErrorCode.DECODE_NOT_AN_IMAGE
-    finally:
-        pool.close()
+    with closing(DecodePool(SETTINGS, workers=1)) as pool:
+        assert refusal(pool).code is ErrorCode.DECODE_NOT_AN_IMAGE
 
 
 def test_a_process_stuck_in_c_code_ends_with_its_parent(
@@ -142,28 +126,18 @@ def test_a_process_stuck_in_c_code_is_given_up(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     poison_workers(monkeypatch, tmp_path, IN_C_CODE)
-    pool = DecodePool(replace(SETTINGS, timeout_s=0.5), workers=1)
-    try:
+    with closing(DecodePool(replace(SETTINGS, timeout_s=0.5), workers=1)) as pool:
         pool.decode(encoded())
-        with pytest.raises(DecodeError) as caught:
-            pool.decode(b"POISON")
-        assert caught.value.code is ErrorCode.DECODE_TIMEOUT
+        assert refusal(pool).code is ErrorCode.DECODE_TIMEOUT
         assert pool.decode(encoded()).width == 60
-    finally:
-        pool.close()
 
 
 def test_a_small_picture_may_not_use_the_memory_of_a_large_one(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     poison_workers(monkeypatch, tmp_path, "kept = [bytearray(50_000_000) for _ in range(30)]")
-    pool = DecodePool(replace(SETTINGS, max_pixels=200_000_000), workers=1)
-    try:
-        with pytest.raises(DecodeError) as caught:
-            pool.decode(b"POISON")
-        assert caught.value.code is ErrorCode.DECODE_TOO_LARGE
-    finally:
-        pool.close()
+    with closing(DecodePool(replace(SETTINGS, max_pixels=200_000_000), workers=1)) as pool:
+        assert refusal(pool).code is ErrorCode.DECODE_TOO_LARGE
 
 
 def _is_running(pid: int) -> bool:

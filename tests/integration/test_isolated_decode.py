@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,7 +24,7 @@ from birdcli.decode import PillowDecoder
 from birdcli.errors import DecodeError, ErrorCode
 from birdcli.isolated_decode import DecodePool, MemoryBudget
 from birdcli.settings import DecodeSettings
-from tests.poisoned_worker import poison_workers
+from tests.poisoned_worker import poison_workers, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -109,46 +109,33 @@ def test_a_picture_that_kills_its_worker_is_tried_twice_and_costs_itself(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     poison_workers(monkeypatch, tmp_path, "os.kill(os.getpid(), 11)")
-    pool = DecodePool(SETTINGS, workers=1)
-    try:
+    with closing(DecodePool(SETTINGS, workers=1)) as pool:
         with pytest.raises(DecodeError, match="killed by signal 11") as caught:
             pool.decode(b"POISON")
         assert caught.value.code is ErrorCode.DECODE_WORKER_CRASHED
         assert (tmp_path / "tries").read_text() == "xx"
         assert pool.decode(encoded()).width == 300
-    finally:
-        pool.close()
 
 
 def test_a_picture_that_takes_too_long_is_given_up(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     poison_workers(monkeypatch, tmp_path, "time.sleep(60)")
-    pool = DecodePool(replace(SETTINGS, timeout_s=0.5), workers=1)
-    try:
+    with closing(DecodePool(replace(SETTINGS, timeout_s=0.5), workers=1)) as pool:
         pool.decode(encoded())  # it has begun, so that no more time is allowed for its start
         started_s = time.monotonic()
-        with pytest.raises(DecodeError) as caught:
-            pool.decode(b"POISON")
-        assert caught.value.code is ErrorCode.DECODE_TIMEOUT
+        assert refusal(pool).code is ErrorCode.DECODE_TIMEOUT
         assert time.monotonic() - started_s < 5.0
         assert (tmp_path / "tries").read_text() == "x"
         assert pool.decode(encoded()).width == 300
-    finally:
-        pool.close()
 
 
 def test_the_first_picture_of_a_process_is_too_slow_and_has_not_crashed_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     poison_workers(monkeypatch, tmp_path, "time.sleep(60)")
-    pool = DecodePool(replace(SETTINGS, timeout_s=0.3), workers=1)
-    try:
-        with pytest.raises(DecodeError) as caught:
-            pool.decode(b"POISON")
-        assert caught.value.code is ErrorCode.DECODE_TIMEOUT
-    finally:
-        pool.close()
+    with closing(DecodePool(replace(SETTINGS, timeout_s=0.3), workers=1)) as pool:
+        assert refusal(pool).code is ErrorCode.DECODE_TIMEOUT
 
 
 def decoded_in_company(pool: DecodePool, count: int = 1) -> list[DecodeError]:
@@ -159,15 +146,10 @@ def decoded_in_company(pool: DecodePool, count: int = 1) -> list[DecodeError]:
         while not done.is_set():
             pool.decode(encoded())
 
-    def poisoned(_: int) -> DecodeError:
-        with pytest.raises(DecodeError) as caught:
-            pool.decode(b"POISON")
-        return caught.value
-
     with ThreadPoolExecutor(count + 1) as threads:
         company = threads.submit(keep_company)
         try:
-            return list(threads.map(poisoned, range(count)))
+            return list(threads.map(refusal, [pool] * count))
         finally:
             done.set()
             company.result(10.0)
@@ -178,42 +160,33 @@ def test_a_picture_that_takes_too_long_beside_others_is_tried_once_more_alone(
 ) -> None:
     seconds = f"0 if len(open({str(tmp_path / 'tries')!r}).read()) > 1 else 60"
     poison_workers(monkeypatch, tmp_path, f"time.sleep({seconds})")
-    pool = DecodePool(replace(SETTINGS, timeout_s=0.5), workers=2)
-    try:
+    with closing(DecodePool(replace(SETTINGS, timeout_s=0.5), workers=2)) as pool:
         for _ in range(2):
             pool.decode(encoded())
         (error,) = decoded_in_company(pool)
         assert error.code is ErrorCode.DECODE_NOT_AN_IMAGE  # which is what it is, in time
         assert (tmp_path / "tries").read_text() == "xx"
-    finally:
-        pool.close()
 
 
 def test_a_picture_that_takes_too_long_alone_as_well_is_given_up(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     poison_workers(monkeypatch, tmp_path, "time.sleep(60)")
-    pool = DecodePool(replace(SETTINGS, timeout_s=0.5), workers=2)
-    try:
+    with closing(DecodePool(replace(SETTINGS, timeout_s=0.5), workers=2)) as pool:
         (error,) = decoded_in_company(pool)
         assert error.code is ErrorCode.DECODE_TIMEOUT
         assert "also when it was the only one" in error.message
         assert (tmp_path / "tries").read_text() == "xx"
         assert pool.decode(encoded()).width == 300
-    finally:
-        pool.close()
 
 
 def test_pictures_that_hang_do_not_stop_a_run_again_and_again(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     poison_workers(monkeypatch, tmp_path, "time.sleep(60)")
-    pool = DecodePool(replace(SETTINGS, timeout_s=0.3), workers=5)
-    try:
+    with closing(DecodePool(replace(SETTINGS, timeout_s=0.3), workers=5)) as pool:
         assert {it.code for it in decoded_in_company(pool, 4)} == {ErrorCode.DECODE_TIMEOUT}
         assert (tmp_path / "tries").read_text() == "x" * (4 + 3)
-    finally:
-        pool.close()
 
 
 def test_a_second_try_that_ends_in_time_lets_others_be_made(
@@ -221,8 +194,7 @@ def test_a_second_try_that_ends_in_time_lets_others_be_made(
 ) -> None:
     sixth = f"0 if len(open({str(tmp_path / 'tries')!r}).read()) == 6 else 60"
     poison_workers(monkeypatch, tmp_path, f"time.sleep({sixth})")
-    pool = DecodePool(replace(SETTINGS, timeout_s=0.3), workers=2)
-    try:
+    with closing(DecodePool(replace(SETTINGS, timeout_s=0.3), workers=2)) as pool:
         ends = [decoded_in_company(pool)[0].code for _ in range(5)]
         assert ends == [
             *[ErrorCode.DECODE_TIMEOUT] * 2,
@@ -230,8 +202,6 @@ def test_a_second_try_that_ends_in_time_lets_others_be_made(
             *[ErrorCode.DECODE_TIMEOUT] * 2,
         ]
         assert (tmp_path / "tries").read_text() == "x" * 10
-    finally:
-        pool.close()
 
 
 def test_what_libraries_print_blocks_nobody(
@@ -239,13 +209,8 @@ def test_what_libraries_print_blocks_nobody(
 ) -> None:
     noise = "[os.write(fd, b'noise' * 100) for fd in (1, 2) for _ in range(500)]"
     poison_workers(monkeypatch, tmp_path, noise)
-    pool = DecodePool(SETTINGS, workers=1)
-    try:
-        with pytest.raises(DecodeError) as caught:
-            pool.decode(b"POISON")
-        assert caught.value.code is ErrorCode.DECODE_NOT_AN_IMAGE
-    finally:
-        pool.close()
+    with closing(DecodePool(SETTINGS, workers=1)) as pool:
+        assert refusal(pool).code is ErrorCode.DECODE_NOT_AN_IMAGE
     capfd.readouterr()
 
 
@@ -292,25 +257,17 @@ def test_a_picture_beyond_the_memory_of_its_process_is_too_large(
 ) -> None:
     hungry = "kept = [bytearray(50_000_000) for _ in range(1000)]"
     poison_workers(monkeypatch, tmp_path, hungry)
-    pool = DecodePool(replace(SETTINGS, max_pixels=1_000_000), workers=1)
-    try:
-        with pytest.raises(DecodeError) as caught:
-            pool.decode(b"POISON")
-        assert caught.value.code is ErrorCode.DECODE_TOO_LARGE
+    with closing(DecodePool(replace(SETTINGS, max_pixels=1_000_000), workers=1)) as pool:
+        assert refusal(pool).code is ErrorCode.DECODE_TOO_LARGE
         assert pool.decode(encoded()).width == 300
-    finally:
-        pool.close()
 
 
 def test_large_pictures_share_one_budget_of_memory() -> None:
-    pool = DecodePool(replace(SETTINGS, bytes_at_once=60_000_000), workers=2)
     flat = io.BytesIO()
     Image.new("RGB", (7000, 2000), (10, 200, 30)).save(flat, "PNG")
-    try:
+    with closing(DecodePool(replace(SETTINGS, bytes_at_once=60_000_000), workers=2)) as pool:
         with ThreadPoolExecutor(4) as threads:
             results = list(threads.map(pool.decode, [flat.getvalue()] * 6))
-    finally:
-        pool.close()
     assert [result.width for result in results] == [7000] * 6
     spans = sorted((result.started_s, result.ended_s) for result in results)
     assert all(before[1] <= after[0] for before, after in itertools.pairwise(spans))
