@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import termios
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -80,6 +81,15 @@ def started(
             process.stderr.close()
 
 
+def wait_until_full(pipe: int) -> None:
+    """Waits until no record fits any more into a pipe of one page."""
+    ends_s, waiting = time.monotonic() + 60.0, bytearray(4)
+    while int.from_bytes(waiting, sys.byteorder) < 3500:
+        assert time.monotonic() < ends_s, "no records came"
+        time.sleep(0.02)
+        fcntl.ioctl(pipe, termios.FIONREAD, waiting)
+
+
 def wait_for_records(path: Path, count: int = 1) -> None:
     ends_s = time.monotonic() + 60.0
     while not path.exists() or path.read_bytes().count(b"\n") < count:
@@ -149,7 +159,8 @@ def test_records_that_nobody_reads_keep_no_signal_waiting(birdcli: Birdcli, tmp_
         words.open("wb") as stderr,
         started(birdcli, *missing, stdout=stdout, stderr=stderr) as process,
     ):
-        time.sleep(4.0)
+        wait_until_full(stdout)
+        time.sleep(0.5)
         taken_s = seconds_to_end(process, number)
     assert process.returncode == 128 + number
     assert taken_s < _PROMISED_S

@@ -265,9 +265,9 @@ def test_a_picture_beyond_the_memory_of_its_process_is_too_large(
 def test_large_pictures_share_one_budget_of_memory() -> None:
     flat = io.BytesIO()
     Image.new("RGB", (7000, 2000), (10, 200, 30)).save(flat, "PNG")
-    with closing(DecodePool(replace(SETTINGS, bytes_at_once=60_000_000), workers=2)) as pool:
-        with ThreadPoolExecutor(4) as threads:
-            results = list(threads.map(pool.decode, [flat.getvalue()] * 6))
+    settings = replace(SETTINGS, bytes_at_once=60_000_000)
+    with closing(DecodePool(settings, workers=2)) as pool, ThreadPoolExecutor(4) as threads:
+        results = list(threads.map(pool.decode, [flat.getvalue()] * 6))
     assert [result.width for result in results] == [7000] * 6
     spans = sorted((result.started_s, result.ended_s) for result in results)
     assert all(before[1] <= after[0] for before, after in itertools.pairwise(spans))
