@@ -6,6 +6,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -194,7 +195,10 @@ def _with_fit_source(text: TextSpec) -> TextSpec:
 
 
 def _lasting(source: str) -> str:
-    """Returns a source as it can be found from any folder."""
+    """Returns a source as it can be found from any folder, and by anybody: without a password."""
+    if _is_url(source):
+        parts = urlsplit(source)
+        return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
     if source.startswith(_PACKAGED) or "://" in resolve_handle(source):
         return source
     return str(Path(source).absolute())

@@ -159,7 +159,12 @@ def test_a_tflite_file_may_come_alone_in_an_archive_or_bare_from_the_web(
     packed = added(tmp_path / "1", archive, models / "labels.csv", Claims())
     content = (models / "uint8.tflite").read_bytes()
     with HubServer(b"", files={"/m": content, "/l.csv": LABELS_CSV.encode()}) as hub:
-        fetched = added(tmp_path / "2", f"{hub.base}/m", f"{hub.base}/l.csv", Claims())
+        secret = hub.base.replace("://", "://ann:hunter2@")
+        fetched = added(tmp_path / "2", f"{secret}/m", f"{secret}/l.csv", Claims())
+    assert fetched.sources == (f"{hub.base}/m",)
+    assert fetched.labels.source == f"{hub.base}/l.csv"
+    kept = [path for path in (tmp_path / "2").rglob("*") if path.is_file()]
+    assert not [path for path in kept if b"hunter2" in path.read_bytes()]
     assert packed.files == fetched.files
     assert packed.files is not None
     assert [entry.path for entry in packed.files] == ["module/model.tflite"]
