@@ -24,6 +24,7 @@ _DRAIN_S: Final = 3.5  # then what is in flight is given up
 _CANCEL_S: Final = 4.0  # then what could not be written is, too
 _WORDS_S: Final = 4.5  # until then the summary may be read
 _END_S: Final = 4.8
+_COUNTED_S: Final = 1.0  # how long a thread that is awake may take to get its turn
 _STOPPING: Final = tuple(
     signal.Signals[name] for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 )
@@ -48,6 +49,8 @@ class Stopper:
         self._people = people
         self._begin: Callable[[], object] = lambda: None
         self._release: Callable[[], None] = lambda: None
+        self._arrived = False
+        self._counted = threading.Event()
 
     @property
     def stopped(self) -> bool:
@@ -78,6 +81,8 @@ class Stopper:
 
     def detach(self) -> None:
         """Leaves signals to their old handlers, unless one has come; again does nothing."""
+        if self._arrived:  # perhaps just before the end, and nobody has counted it yet
+            self._counted.wait(_COUNTED_S)
         if not self.signal:
             self._release()
 
@@ -104,7 +109,7 @@ class Stopper:
             if (handler := signal.getsignal(number)) is not signal.SIG_IGN  # as under nohup
         }
         for number in before:
-            signal.signal(number, lambda *_: None)  # the pipe has it
+            signal.signal(number, self._note)  # the pipe has it
 
         def release() -> None:
             self._release = lambda: None
@@ -117,6 +122,9 @@ class Stopper:
         threading.Thread(
             target=self._count_signals, args=(reading,), name="signals", daemon=True
         ).start()
+
+    def _note(self, *_: object) -> None:
+        self._arrived = True
 
     def _count_signals(self, reading: int) -> None:
         heard = select.poll()
@@ -139,6 +147,7 @@ class Stopper:
             return
         if not self.signal:
             self.signal = number
+            self._counted.set()
             self._begin()
             self._people.leave_after(_WORDS_S)
             print_line(
