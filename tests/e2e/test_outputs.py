@@ -45,11 +45,9 @@ def everything(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
 
 
-STREAMS = [
-    *(("-", 1), ("/dev/stdout", 1), ("//dev/stdout", 1), ("/dev/../dev/stdout", 1)),
-    *(("/dev/fd/1", 1), ("/proc/self/fd/1", 1), ("/proc/thread-self/fd/1", 1)),
-    *(("link", 1), ("linked/../link", 1), ("/dev/fd/3", 3)),
-    *(("/dev/stderr", 2), ("/dev/fd/2", 2), ("/proc/self/fd/2", 2)),
+STREAMS = [  # tests/unit/output knows more names; here each kind of way is gone once
+    *(("-", 1), ("/dev/stdout", 1), ("/proc/thread-self/fd/1", 1), ("linked/../link", 1)),
+    *(("/dev/fd/3", 3), ("/dev/stderr", 2)),
 ]
 
 
@@ -62,7 +60,7 @@ def test_every_name_of_a_standard_stream_leads_to_it(
     (tmp_path / "deeper").symlink_to("/dev/stdout")
     (tmp_path / "folder").mkdir()
     (tmp_path / "linked").symlink_to("folder")
-    streams = STREAMS if into == "pipe" else STREAMS[-4:]
+    streams = STREAMS if into == "pipe" else STREAMS[-2:]
     for place, (name, _) in enumerate(streams):
         ends = "3> $to.3 2> $to.2 > $to.1"
         if into == "pipe":

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-SIZE = (4000, 2000)
+SIZE = (2500, 2000)
 SLACK_BYTES = 6_000_000
 
 # Runs alone, so that nothing else counts; the first picture pays for the imports.
