@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 pytestmark = [
     pytest.mark.xdist_group("lite"),
+    pytest.mark.usefixtures("unmeasured"),
     pytest.mark.skipif(
         importlib.util.find_spec("ai_edge_litert") is None, reason="TensorFlow is the engine"
     ),

@@ -10,8 +10,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from scripts.prove_mlflow import RECIPE, recipe_commands
 from tests.e2e.conftest import Birdcli
+
+pytestmark = pytest.mark.usefixtures("unmeasured")
 
 
 def test_the_recipe_registers_what_mlflow_delivers(shared_folder: Path, tmp_path: Path) -> None:

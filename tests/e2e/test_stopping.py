@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 pytestmark = [
+    pytest.mark.usefixtures("unmeasured"),
     pytest.mark.tensorflow,
     pytest.mark.xdist_group("tensorflow"),
     pytest.mark.skipif(sys.platform != "linux", reason="pipes of a chosen size"),

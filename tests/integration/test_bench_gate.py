@@ -12,6 +12,8 @@ from scripts import bench_gate
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 _MAIN = """
 import sys, time
 for line in open(sys.argv[sys.argv.index("--from-file") + 1]):

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     from pytest_mock import MockerFixture
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 
 def test_a_registry_survives_kills_and_full_disks_at_any_step(tmp_path: Path) -> None:
     part = prove_faults(placeholder_changes(tmp_path), share=20, rng=random.Random())

@@ -13,7 +13,11 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-pytestmark = [pytest.mark.tensorflow, pytest.mark.xdist_group("tensorflow")]
+pytestmark = [
+    pytest.mark.tensorflow,
+    pytest.mark.xdist_group("tensorflow"),
+    pytest.mark.usefixtures("unmeasured"),
+]
 
 RECORD: dict[str, Any] = {"index": 0, "input": "a", "status": "ok", "run": "1", "cache": "miss"}
 
