@@ -15,6 +15,8 @@ from tests.e2e.conftest import Birdcli
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 QUICK = ("--seconds", "0.02")
 
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 ENGINES = {"tensorflow", "openvino", "ai_edge_litert"}
 _NO_NETWORK = """
 import socket, sys

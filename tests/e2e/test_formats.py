@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 # Adding the model costs seconds where TensorFlow has to run it: one worker does it for all.
 on_one_worker = pytest.mark.xdist_group("lite")
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 
 @on_one_worker
 def test_a_tflite_file_is_added_promoted_and_used(lite: Birdcli, pictures: Path) -> None:

@@ -18,7 +18,11 @@ import pytest
 
 from tests.e2e.conftest import REPOSITORY, Birdcli
 
-pytestmark = [pytest.mark.tensorflow, pytest.mark.xdist_group("tensorflow")]
+pytestmark = [
+    pytest.mark.usefixtures("unmeasured"),
+    pytest.mark.tensorflow,
+    pytest.mark.xdist_group("tensorflow"),
+]
 
 MISSING = ("missing-1.jpg", "missing-2.jpg")
 

@@ -22,7 +22,11 @@ from tests.output_runs import keys_in
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = [pytest.mark.tensorflow, pytest.mark.xdist_group("tensorflow")]
+pytestmark = [
+    pytest.mark.usefixtures("unmeasured"),
+    pytest.mark.tensorflow,
+    pytest.mark.xdist_group("tensorflow"),
+]
 
 PICTURES = 300
 
