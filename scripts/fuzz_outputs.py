@@ -159,9 +159,12 @@ def _once(lines: Iterable[bytes]) -> list[bytes]:
 
 
 def _may_be_torn(data: bytes) -> bool:
-    """Whether a file without a whole record may be the very beginning of one of ours."""
-    head = data[: len(_BEGINNING)]
-    return b"\n" not in data and (not data.strip(b"\0") or _BEGINNING.startswith(head))
+    """Whether a file without a whole record may be the very beginning of one of ours.
+
+    Of what was written a power cut may have kept the length alone: then zeros stand for the rest.
+    """
+    head = data.rstrip(b"\0")[: len(_BEGINNING)]
+    return b"\n" not in data and _BEGINNING.startswith(head)
 
 
 def _lines(data: bytes) -> list[bytes]:
